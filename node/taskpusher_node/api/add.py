@@ -1,0 +1,202 @@
+"""POST /add: one job, an array of them, or NDJSON of any length; every answer after the flush."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from aiohttp import web
+from msgspec import Raw
+
+from taskpusher import __version__, codec, errors, headers
+from taskpusher import uid as uids
+from taskpusher.web import json_response
+
+from ..config import Config
+from ..request import Parsed, SpecBuilder, parse_form, parse_json, parse_list
+from ..status import Phase, Status
+from ..store.base import NewJob, Put, Store, TooManyQueues
+from .problems import store_problem
+
+SLICE_S = 0.005  # of validating an array, before the loop gets its turn
+_NDJSON_PART = 200  # lines stored together
+
+log = structlog.get_logger()
+
+
+class AddApi:
+    """Takes jobs."""
+
+    def __init__(self, store: Store, config: Config, status: Status, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._config = config
+        self._status = status
+        self._now_ms = now_ms
+        self._builder = SpecBuilder(config, store.name)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.post("/add", self.add)]
+
+    async def add(self, request: web.Request) -> web.StreamResponse:
+        """Store what the body, or the query, asks for."""
+        self._check_accepting()
+        trace = {name: request.headers[name] for name in headers.TRACE if name in request.headers}
+        if request.content_type == "application/x-ndjson":
+            self._check_no_query(request)
+            return await self._add_lines(request, trace)
+        body = await self._read(request)
+        if not body and "Content-Type" not in request.headers:
+            return await self._add_one(parse_form(_pairs(request.query_string)), trace)
+        match request.content_type:
+            case "application/json":
+                self._check_no_query(request)
+                if body.lstrip()[:1] == b"[":
+                    return await self._add_many(parse_list(body), trace)
+                return await self._add_one(parse_json(body), trace)
+            case "application/x-www-form-urlencoded":
+                pairs = _pairs(request.query_string) + _pairs(_text(body))
+                return await self._add_one(parse_form(pairs), trace)
+        raise errors.UnsupportedMediaType(
+            "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
+        )
+
+    def _check_accepting(self) -> None:
+        if self._status.draining:
+            raise errors.Draining("the node is drained; POST /resume takes jobs again", retry_after_s=5)
+        if self._status.phase is Phase.STALLED:
+            raise errors.Stalled("nothing was stored; send it again", retry_after_s=1)
+
+    def _check_no_query(self, request: web.Request) -> None:
+        if request.query_string:
+            raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
+
+    async def _read(self, request: web.Request) -> bytes:
+        try:
+            return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise errors.TooLarge(
+                f"a request may have {self._config.max_request_bytes} bytes; NDJSON takes any number of jobs"
+            ) from error
+
+    def _new_job(self, parsed: Parsed, trace: dict[str, str]) -> NewJob:
+        now_ms = self._now_ms()
+        spec, due_ms = self._builder.build(parsed, now_ms, trace)
+        uid = parsed[0].uid
+        return NewJob(uid or uids.mint(self._store.name), spec, now_ms, due_ms, given=uid is not None)
+
+    async def _add_one(self, parsed: Parsed, trace: dict[str, str]) -> web.Response:
+        job = self._new_job(parsed, trace)
+        try:
+            (result,) = await self._store.put_new([job])
+        except Exception as error:
+            raise _add_problem(error, job.uid) from error
+        if result is Put.CONFLICT:
+            raise errors.Conflict(f"{job.uid} is another job")
+        status = 201 if result is Put.CREATED else 200
+        return json_response({"uid": job.uid}, status=status, location=f"/job/{job.uid}")
+
+    async def _add_many(self, parts: list[Raw], trace: dict[str, str]) -> web.Response:
+        if len(parts) > self._config.max_batch:
+            raise errors.TooLarge(
+                f"an array may have {self._config.max_batch} jobs, not {len(parts)}; NDJSON takes any number"
+            )
+        results = await self._store_parts([bytes(part) for part in parts], trace)
+        failed = sum("error" in result for result in results)
+        status = 201 if not failed else 422 if failed == len(results) else 207
+        return json_response(results, status=status)
+
+    async def _store_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:
+        """Store each part on its own merits, all of them in one write; returns a result for each, in order."""
+        results: list[dict[str, Any]] = []
+        jobs: list[tuple[int, NewJob]] = []
+        turn = monotonic()
+        for part in parts:
+            if monotonic() - turn > SLICE_S:
+                await asyncio.sleep(0)
+                turn = monotonic()
+            try:
+                job = self._new_job(parse_json(part), trace)
+            except errors.Problem as problem:
+                results.append({"error": problem.document()})
+            else:
+                jobs.append((len(results), job))
+                results.append({"uid": job.uid})
+        try:
+            outcomes = await self._store.put_new([job for _, job in jobs]) if jobs else []
+        except Exception as error:
+            known = _add_problem(error, None)
+            if not isinstance(known, errors.Problem):
+                raise
+            for index, job in jobs:
+                results[index] = {"error": {**known.document(), "uid": job.uid}}
+            return results
+        for (index, job), outcome in zip(jobs, outcomes, strict=True):
+            if outcome is Put.CONFLICT:
+                results[index] = {"error": errors.Conflict(f"{job.uid} is another job").document()}
+            else:
+                results[index]["status"] = 201 if outcome is Put.CREATED else 200
+        return results
+
+    async def _add_lines(self, request: web.Request, trace: dict[str, str]) -> web.StreamResponse:
+        """Answer a line for each job as its part becomes durable, and a last line that says all were seen."""
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", headers.VERSION: __version__})
+        await response.prepare(request)
+        counts = {"stored": 0, "failed": 0}
+        try:
+            async for numbered in _lines(request, self._config.max_request_bytes):
+                results = await self._store_parts([line for _, line in numbered], trace)
+                for (number, _), result in zip(numbered, results, strict=True):
+                    result.pop("status", None)
+                    counts["failed" if "error" in result else "stored"] += 1
+                    await response.write(codec.to_json({"line": number, **result}) + b"\n")
+        except errors.TooLarge as problem:
+            # what follows cannot be told apart any more: no last line, so that nobody takes it for stored
+            await response.write(codec.to_json({"error": problem.document()}) + b"\n")
+            response.force_close()
+        else:
+            await response.write(codec.to_json({"done": True, **counts}) + b"\n")
+        await response.write_eof()
+        return response
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise errors.Malformed(f"the form cannot be read: {error}") from error
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise errors.Malformed("the form is no UTF-8") from error
+
+
+async def _lines(request: web.Request, max_bytes: int) -> AsyncIterator[list[tuple[int, bytes]]]:
+    """Yield numbered lines in parts, as they arrive. A blank line counts, and is nobody's job."""
+    number = 0
+    rest = b""
+    async for chunk in request.content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        numbered = [(number + i, line) for i, line in enumerate(whole, 1) if line.strip()]
+        number += len(whole)
+        for start in range(0, len(numbered), _NDJSON_PART):
+            yield numbered[start : start + _NDJSON_PART]
+        if len(rest) > max_bytes:
+            raise errors.TooLarge(f"line {number + 1} has more than {max_bytes} bytes")
+    if rest.strip():
+        yield [(number + 1, rest)]
+
+
+def _add_problem(error: Exception, uid: str | None) -> Exception:
+    """Return the problem of a put that failed; an unknown outcome names the uid to repeat the add with."""
+    if isinstance(error, TooManyQueues):
+        return errors.InvalidField([("queue", str(error))])
+    problem = store_problem(error)
+    if isinstance(problem, errors.UnknownOutcome) and uid is not None:
+        problem.members["uid"] = uid
+    return problem if problem is not None else error

@@ -1,0 +1,84 @@
+"""The node itself: alive, ready, how much there is of everything, and draining."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from taskpusher import __version__, codec
+from taskpusher.web import json_response
+
+from ..rates import Rates
+from ..status import Phase, Status
+from ..store.base import Store
+from . import shapes
+
+OPEN_PATHS = frozenset({"/health", "/ready"})  # need no credentials
+
+
+class HealthApi:
+    """Answers from the first moment on, also while the store is being opened."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.get("/health", self.health), web.get("/ready", self.ready)]
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Answer while the process is alive."""
+        return json_response({"status": "alive", "version": __version__})
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """Answer 200 when all is well, else 503 with the reason."""
+        status = self._status
+        shape = {
+            "state": status.phase,
+            "reason": status.reason,
+            "accepts_adds": status.accepts_adds,
+            "name": status.name,
+            "version": __version__,
+        }
+        return json_response(shape, status=200 if status.phase is Phase.READY else 503)
+
+
+class NodeApi:
+    """Numbers, and draining."""
+
+    def __init__(
+        self, store: Store, status: Status, rates: Rates, slots: Callable[[], dict[str, int]], now_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._status = status
+        self._rates = rates
+        self._slots = slots
+        self._now_ms = now_ms
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.get("/stats", self.stats), web.post("/drain", self.drain), web.post("/resume", self.resume)]
+
+    async def stats(self, _: web.Request) -> web.Response:
+        """Answer with the numbers that say how the node is doing; costs the same however many jobs there are."""
+        return json_response(
+            {
+                "now": codec.to_time(self._now_ms()),
+                "states": shapes.counts(self._store.counts()),
+                "oldest_waiting": codec.to_time(self._store.oldest_waiting_ms()),
+                "slots": self._slots(),
+                "rates": self._rates.per_second(),
+            }
+        )
+
+    async def drain(self, _: web.Request) -> web.Response:
+        """Take no new jobs, over restarts too; all else goes on."""
+        return await self._set_draining(on=True)
+
+    async def resume(self, _: web.Request) -> web.Response:
+        """Take new jobs again."""
+        return await self._set_draining(on=False)
+
+    async def _set_draining(self, *, on: bool) -> web.Response:
+        await self._store.set_draining(on=on)
+        self._status.draining = on
+        return json_response({"state": self._status.phase, "reason": self._status.reason})

@@ -1,0 +1,17 @@
+"""Which problem of the API an error of the store is."""
+
+from taskpusher import errors
+
+from ..store.base import StoreBusy, StoreFailed, StoreUnknown
+
+
+def store_problem(error: Exception) -> errors.Problem | None:
+    """Return the problem that tells a store's error, None for any other exception."""
+    match error:
+        case StoreBusy():
+            return errors.Stalled("nothing happened; send it again", retry_after_s=1)
+        case StoreUnknown():
+            return errors.UnknownOutcome("it may have happened; repeating the same call is safe", retry_after_s=5)
+        case StoreFailed():
+            return errors.Stalled(f"the store failed, nothing happened: {error}", retry_after_s=5)
+    return None

@@ -1,0 +1,166 @@
+"""How jobs, queues and pages look in JSON."""
+
+import base64
+from typing import Any
+
+from taskpusher import codec
+from taskpusher.job import Backoff, Spec
+
+from ..lifecycle import Attempt, JobError, Response, State, snippet
+from ..store.base import JobView, Pause, QueueView
+
+_KIND = "http"
+
+
+def job(view: JobView, node: str) -> dict[str, Any]:
+    """Return a job with every field, given or defaulted, and its attempts, newest first."""
+    spec, head = view.spec, view.head
+    earlier = view.attempts
+    running = head.state is State.RUNNING
+    newest = [head.last] if head.last is not None else []
+    return {
+        "uid": view.uid,
+        "state": head.state,
+        "kind": _KIND,
+        **_fields(spec),
+        "node": node,
+        **_times(view),
+        "attempt": head.attempt,
+        "tries": head.tries,
+        "unreached": head.unreached,
+        "snoozes": head.snoozes,
+        "crashes": head.crashes,
+        "error": _error(head.error),
+        "response": _response(head.last.response) if head.last is not None and not running else None,
+        "attempts": [_attempt(snippet(attempt), node) for attempt in [*newest, *earlier]],
+    }
+
+
+def listing_item(view: JobView, node: str) -> dict[str, Any]:
+    """Return what a listing shows of a job."""
+    spec, head = view.spec, view.head
+    return {
+        "uid": view.uid,
+        "state": head.state,
+        "kind": _KIND,
+        "queue": spec.queue,
+        "priority": spec.priority,
+        "method": spec.method,
+        "url": spec.url,
+        "meta": _meta(spec),
+        **_times(view),
+        "node": node,
+        "tries": head.tries,
+        "error": _error(head.error),
+    }
+
+
+def queue(view: QueueView) -> dict[str, Any]:
+    """Return a queue."""
+    return {
+        "name": view.name,
+        "paused": _pause(view.pause),
+        "counts": counts(view.counts),
+        "oldest_waiting": codec.to_time(view.oldest_waiting_ms),
+    }
+
+
+def counts(by_state: dict[State, int]) -> dict[str, int]:
+    """Return the number of jobs in each state."""
+    return {state.value: n for state, n in by_state.items()}
+
+
+def _fields(spec: Spec) -> dict[str, Any]:
+    body: Any = None
+    body_base64 = None
+    if spec.body is not None:
+        match spec.body_kind:
+            case "text":
+                body = spec.body.decode()
+            case "json":
+                body = codec.raw_json(spec.body)
+            case _:
+                body_base64 = base64.b64encode(spec.body).decode()
+    backoff = spec.backoff
+    if isinstance(backoff, Backoff):
+        backoff_shown: Any = {"initial": backoff.initial, "factor": backoff.factor}
+        backoff_shown |= {"max": backoff.max, "jitter": backoff.jitter}
+    else:
+        backoff_shown = backoff
+    return {
+        "url": spec.url,
+        "method": spec.method,
+        "headers": spec.headers,
+        "body": body,
+        "body_base64": body_base64,
+        "queue": spec.queue,
+        "priority": spec.priority,
+        "delay": spec.delay_s,
+        "run_at": codec.to_time(spec.run_at_ms),
+        "timeout": spec.timeout_s,
+        "max_attempts": spec.max_attempts,
+        "unreached_attempts": spec.unreached_attempts,
+        "backoff": backoff_shown,
+        "success": spec.success,
+        "ttl": spec.ttl_s,
+        "meta": _meta(spec),
+    }
+
+
+def _meta(spec: Spec) -> Any:
+    return codec.raw_json(spec.meta) if spec.meta is not None else {}
+
+
+def _times(view: JobView) -> dict[str, str | None]:
+    head = view.head
+    return {
+        "added_at": codec.to_time(view.added_ms),
+        "waiting_at": codec.to_time(head.waiting_ms),
+        "due_at": codec.to_time(head.due_ms),
+        "started_at": codec.to_time(head.started_ms),
+        "ended_at": codec.to_time(head.ended_ms),
+    }
+
+
+def _error(error: JobError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {"kind": error.kind, "message": error.message, "status": error.status}
+
+
+def _response(response: Response | None) -> dict[str, Any] | None:
+    if response is None:
+        return None
+    body, body_base64 = None, None
+    try:
+        body = response.body.decode()
+    except UnicodeDecodeError as error:
+        if response.truncated and error.start >= len(response.body) - 3:
+            body = response.body[: error.start].decode()  # cut in the middle of a character
+        else:
+            body_base64 = base64.b64encode(response.body).decode()
+    return {
+        "status": response.status,
+        "headers": [list(pair) for pair in response.headers],
+        "body": body,
+        "body_base64": body_base64,
+        "truncated": response.truncated,
+    }
+
+
+def _attempt(attempt: Attempt, node: str) -> dict[str, Any]:
+    return {
+        "n": attempt.n,
+        "started_at": codec.to_time(attempt.started_ms),
+        "duration": round(attempt.duration_s, 6),
+        "node": node,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+        "response": _response(attempt.response),
+    }
+
+
+def _pause(pause: Pause | None) -> dict[str, Any] | None:
+    if pause is None:
+        return None
+    return {"by": pause.by, "since": codec.to_time(pause.since_ms), "until": codec.to_time(pause.until_ms)}

@@ -1,0 +1,121 @@
+"""The command that runs a node: flags and environment to settings, settings to a server, its end to an exit code."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from taskpusher import uid as uids
+from taskpusher.job import parse_statuses
+from taskpusher.logs import LEVELS, configure
+
+from .config import Config, settings
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 78  # sysexits' EX_CONFIG: systemd does not restart on it
+
+_TYPES: dict[str, Any] = {
+    "concurrency": click.IntRange(1, 10_000),
+    "log_level": click.Choice(LEVELS),
+    "store": click.Path(file_okay=False, path_type=Path),
+}
+_ONE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
+_NUMBERS = {int: click.IntRange(min=1), float: click.FloatRange(min=0)}
+
+
+def _options(command: click.Command) -> click.Command:
+    """Give the command a flag for each setting; each long flag also takes one dash."""
+    for name, default, text, advanced in settings():
+        flag = name.replace("_", "-")
+        is_flag = isinstance(default, bool)
+        kind = _TYPES.get(name) or (float if name == "drain_timeout" else _NUMBERS.get(type(default)))
+        command.params.append(
+            click.Option(
+                [f"--{flag}", name],
+                default=default,
+                type=None if is_flag else kind,
+                is_flag=is_flag,
+                help=text,
+                hidden=advanced,
+                envvar=f"TASKPUSHER_{name.upper()}",
+                show_default=default not in (None, "", False),
+                show_envvar=False,
+            )
+        )
+    return command
+
+
+def _help_all(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value:
+        for parameter in context.command.params:
+            if isinstance(parameter, click.Option):
+                parameter.hidden = False
+        click.echo(context.get_help())
+        context.exit()
+
+
+class _OneDashToo(click.Command):
+    """Takes each long flag with one dash as well: `-address=...` is `--address=...`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"-{arg}" if _ONE_DASH.fullmatch(arg) else arg for arg in args])
+
+
+@click.command(cls=_OneDashToo, context_settings={"max_content_width": 100})
+@click.option(
+    "--help-all", is_flag=True, is_eager=True, expose_value=False, callback=_help_all, help="Show every setting."
+)
+def node(**given: Any) -> None:
+    """Run a node: store jobs that come by POST /add, and call their URLs.
+
+    Every setting is also read from the environment as TASKPUSHER_NAME.
+    """
+    config = Config(**given)
+    _check(config)
+    configure(config.log_level)
+    sys.exit(_run(config))
+
+
+_options(node)
+
+
+def _check(config: Config) -> None:
+    """Refuse settings that no server should be started with."""
+    if config.name is not None and not uids.is_name(config.name):
+        _refuse(f"name: {config.name!r} is not {uids.NAME_RULE}")
+    if config.basicauth is not None and not config.basicauth.partition(":")[1]:
+        _refuse("basicauth: give it as USER:PASSWORD")
+    if config.unreached_status:
+        try:
+            parse_statuses(config.unreached_status)
+        except ValueError:
+            _refuse(f'unreached_status: {config.unreached_status!r} is not like "502,503"')
+
+
+def _refuse(text: str) -> None:
+    click.echo(f"taskpusher: {text}", err=True)
+    sys.exit(EXIT_CONFIG)
+
+
+def _run(config: Config) -> int:
+    import uvloop  # noqa: PLC0415 - aiohttp and rocksdict take half a second, and --help needs neither
+
+    from .server import ConfigError, serve  # noqa: PLC0415
+    from .store.base import StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
+
+    try:
+        return uvloop.run(serve(config))
+    except (ConfigError, StoreRefused) as error:
+        click.echo(f"taskpusher: {error}", err=True)
+        return EXIT_CONFIG
+    except StoreLocked as error:
+        click.echo(f"taskpusher: {error}: stop it, or give this one another --store", err=True)
+        return EXIT_CONFIG
+    except StoreFailed as error:
+        click.echo(f"taskpusher: {error}", err=True)
+        return EXIT_FAILED
+    except OSError as error:
+        click.echo(f"taskpusher: cannot listen on {config.address}: {error.strerror or error}", err=True)
+        return EXIT_FAILED

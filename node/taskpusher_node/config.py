@@ -1,0 +1,57 @@
+"""Every setting of a node with its default: the one place that the command line, the docs and the server read."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+CONCURRENCY = 4
+
+
+def _setting(default: Any, text: str, *, advanced: bool = False) -> Any:
+    return field(default=default, metadata={"help": text, "advanced": advanced})
+
+
+def _limit(default: int, text: str) -> Any:
+    return _setting(default, text, advanced=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one node; each is a flag and an environment variable of the same name."""
+
+    basicauth: str | None = _setting(None, "USER:PASSWORD that every call must come with.")
+    address: str = _setting("localhost:9900", "HOST:PORT to listen on.")
+    store: Path = _setting(Path("taskpusher-data"), "Folder of the embedded store; made if it is not there.")
+    name: str | None = _setting(None, "The store's name, part of every uid. Default: the store's, else random.")
+    concurrency: int = _setting(CONCURRENCY, "How many calls run at once.")
+    log_level: str = _setting("production", "production: JSON lines, one a finished call. debug: for people.")
+    drain_timeout: float | None = _setting(
+        None, "Seconds a stop may go on starting waiting jobs. Default: until none waits."
+    )
+    stop_grace: float = _setting(30.0, "Seconds that running calls then get before they are aborted.")
+    timeout: float = _setting(300.0, "Seconds a call may take, where its job does not say.")
+
+    insecure: bool = _setting(default=False, text="Listen beyond this machine without credentials.", advanced=True)
+    unreached_status: str = _setting(
+        "",
+        'Answers that mean the application was not reached: "502,503" suits a proxy that is up during deploys.',
+        advanced=True,
+    )
+    max_timeout: float = _setting(86_400.0, "The longest timeout, in seconds, that a job may ask for.", advanced=True)
+    max_queues: int = _limit(1_000, "How many queues there may be.")
+    max_url_bytes: int = _limit(8_192, "Longest url.")
+    max_headers: int = _limit(64, "Most headers of a job.")
+    max_headers_bytes: int = _limit(65_536, "Most bytes of a job's headers together.")
+    max_body_bytes: int = _limit(1_048_576, "Largest body of a job.")
+    max_meta_bytes: int = _limit(16_384, "Largest meta of a job.")
+    max_batch: int = _limit(1_000, "Most jobs in one JSON array.")
+    max_request_bytes: int = _limit(4_194_304, "Largest request, and longest line of NDJSON.")
+    max_response_bytes: int = _limit(65_536, "How much of an answer is kept; the rest is not read.")
+    max_wait: float = _setting(300.0, "The longest that /wait holds an answer, in seconds.", advanced=True)
+    keepalive: float = _setting(75.0, "Seconds an idle client connection is kept.", advanced=True)
+    scan_limit: int = _limit(5_000, "Most entries that one page of a filtered listing examines.")
+
+
+def settings() -> list[tuple[str, Any, str, bool]]:
+    """Return (name, default, help, advanced) of every setting, in order."""
+    return [(f.name, f.default, f.metadata["help"], f.metadata["advanced"]) for f in fields(Config)]

@@ -1,0 +1,216 @@
+"""The states of a job and every way from one to another, as pure functions.
+
+               add                       add with delay or run_at
+                |                                  |
+                v        due, or run by hand       v
+           +---------+ <---------------------- +-----------+
+      +--> | waiting |                         | scheduled | <--+
+      |    +---------+ ----------------------> +-----------+    |
+      |         |  |        expired               |  |          |
+inter-|   claim |  +-----------------> error <----+  |          | retry,
+rupted|         v                        ^           |          | unreached
+      |    +---------+   verdict         |           |          |
+      +--- | running | ----------------> +           |          |
+           +---------+ ---------------------------------------- +
+                |  | verdict                         |
+                |  +-----------> completed           |
+                |                                    |
+                +---- cancel ---> cancelled <--------+---- waiting
+
+completed, error, cancelled --> waiting (retry by hand), or gone (DELETE, retention)
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+SNIPPET_BYTES = 512  # of the answer in the list of attempts
+CRASHES_MAX = 3  # crashes of the process under a job, without a call that came back between them
+
+
+class State(StrEnum):
+    """Where a job is; the order is that of the counters in the store."""
+
+    WAITING = "waiting"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+STATES = tuple(State)
+FINISHED = frozenset({State.COMPLETED, State.ERROR, State.CANCELLED})
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.RUNNING, State.ERROR, State.CANCELLED}),
+    State.SCHEDULED: frozenset({State.WAITING, State.ERROR, State.CANCELLED}),
+    State.RUNNING: frozenset({State.COMPLETED, State.ERROR, State.SCHEDULED, State.WAITING, State.CANCELLED}),
+    State.COMPLETED: frozenset({State.WAITING}),
+    State.ERROR: frozenset({State.WAITING}),
+    State.CANCELLED: frozenset({State.WAITING}),
+}
+
+
+class IllegalTransition(Exception):
+    """A job was about to go where no arrow leads; a fault of TaskPusher's own."""
+
+
+class JobError(Struct, frozen=True, array_like=True):
+    """Why a job ended in error: a fixed kind, a sentence, and the status where there was an answer."""
+
+    kind: str
+    message: str
+    status: int | None = None
+
+
+class Response(Struct, frozen=True, array_like=True):
+    """What a target answered; the body is cut where it was longer than the node keeps."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    truncated: bool
+
+
+class Attempt(Struct, frozen=True, array_like=True):
+    """One call that has ended. `n` counts every call of the job and is never reused."""
+
+    n: int
+    started_ms: int
+    duration_s: float
+    outcome: str
+    error: str | None = None
+    response: Response | None = None
+
+
+class Head(Struct, frozen=True, array_like=True):
+    """What has become of a job.
+
+    `seq` is its place in line, `attempt` counts calls, `tries` those that may have arrived.
+    """
+
+    state: State
+    seq: int
+    waiting_ms: int | None = None
+    due_ms: int | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    expires_ms: int | None = None
+    attempt: int = 0
+    tries: int = 0
+    unreached: int = 0
+    snoozes: int = 0
+    crashes: int = 0
+    error: JobError | None = None
+    last: Attempt | None = None  # the newest attempt, with the whole kept answer
+
+
+class Verdict(Struct, frozen=True):
+    """Where a call that has ended leaves its job: what `retry` decides and the store writes."""
+
+    to: State
+    attempt: Attempt
+    due_ms: int | None = None  # with SCHEDULED
+    error: JobError | None = None  # with ERROR
+    tries: int = 0  # added to the counter of the same name
+    unreached: int = 0
+
+
+def move(head: Head, to: State, **changes: object) -> Head:
+    """Return the head in another state; IllegalTransition where the table has no such arrow."""
+    if to not in TRANSITIONS[head.state]:
+        raise IllegalTransition(f"{head.state} -> {to}")
+    return structs.replace(head, state=to, **changes)
+
+
+def born(seq: int, now_ms: int, due_ms: int, ttl_s: float | None) -> Head:
+    """Return the head of a new job: waiting when due, else scheduled."""
+    expires_ms = None if ttl_s is None else due_ms + round(ttl_s * 1000)
+    if due_ms > now_ms:
+        return Head(State.SCHEDULED, seq, due_ms=due_ms, expires_ms=expires_ms)
+    return Head(State.WAITING, seq, waiting_ms=now_ms, due_ms=due_ms, expires_ms=expires_ms)
+
+
+def claimed(head: Head, now_ms: int) -> Head:
+    """A call begins."""
+    return move(head, State.RUNNING, started_ms=now_ms, attempt=head.attempt + 1)
+
+
+def settled(head: Head, verdict: Verdict, now_ms: int) -> Head:
+    """A call has ended. Interrupted (to WAITING) it keeps its place in line and its start is forgotten."""
+    changes: dict[str, object] = {
+        "last": verdict.attempt,
+        "tries": head.tries + verdict.tries,
+        "unreached": head.unreached + verdict.unreached,
+        "error": verdict.error,
+    }
+    if verdict.to is State.WAITING:
+        return move(head, State.WAITING, started_ms=None, **changes)
+    changes["crashes"] = 0  # the call came back, so it did not take the process with it
+    if verdict.to is State.SCHEDULED:
+        return move(head, State.SCHEDULED, due_ms=verdict.due_ms, waiting_ms=None, **changes)
+    return move(head, verdict.to, ended_ms=now_ms, **changes)
+
+
+def crashed(head: Head, attempt: Attempt, now_ms: int, *, counts: bool) -> Head:
+    """The process went down under a running job; `counts` is false for a power cut."""
+    crashes = head.crashes + counts
+    if crashes >= CRASHES_MAX:
+        error = JobError("crashed-node", f"the node crashed {crashes} times while it ran this job")
+        return move(head, State.ERROR, ended_ms=now_ms, last=attempt, crashes=crashes, error=error)
+    return move(head, State.WAITING, started_ms=None, last=attempt, crashes=crashes)
+
+
+def ready(head: Head, seq: int, now_ms: int) -> Head:
+    """A scheduled job is due, or run by hand: it joins the end of its line."""
+    return move(head, State.WAITING, seq=seq, waiting_ms=now_ms)
+
+
+def expired(head: Head, now_ms: int) -> Head:
+    """No try had begun when the job's ttl was over."""
+    error = JobError("expired", "no try had begun when its ttl was over")
+    return move(head, State.ERROR, ended_ms=now_ms, error=error)
+
+
+def can_expire(head: Head) -> bool:
+    """Tell whether a ttl still matters: no call of this job has reached its target, and none is on its way."""
+    return head.tries == 0 and head.state in (State.WAITING, State.SCHEDULED)
+
+
+def cancelled(head: Head, now_ms: int, attempt: Attempt | None) -> Head:
+    """Cancelled by hand; `attempt` is the call that was aborted for it."""
+    return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last)
+
+
+def retried(head: Head, seq: int, now_ms: int, ttl_s: float | None) -> Head:
+    """Retry by hand: from the start, all counters but `attempt` at zero, the ttl counted anew."""
+    return move(
+        head,
+        State.WAITING,
+        seq=seq,
+        waiting_ms=now_ms,
+        due_ms=now_ms,
+        started_ms=None,
+        ended_ms=None,
+        expires_ms=None if ttl_s is None else now_ms + round(ttl_s * 1000),
+        tries=0,
+        unreached=0,
+        snoozes=0,
+        crashes=0,
+        error=None,
+    )
+
+
+def snippet(attempt: Attempt) -> Attempt:
+    """Return an attempt as the list of attempts keeps it: its answer cut short, its headers dropped."""
+    response = attempt.response
+    if response is None or (len(response.body) <= SNIPPET_BYTES and not response.headers):
+        return attempt
+    cut = Response(
+        response.status,
+        [],
+        response.body[:SNIPPET_BYTES],
+        truncated=response.truncated or len(response.body) > SNIPPET_BYTES,
+    )
+    return structs.replace(attempt, response=cut)

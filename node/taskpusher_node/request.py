@@ -1,0 +1,365 @@
+"""From what POST /add was given to a Spec: every rule of every field, all that break one reported at once. Pure."""
+
+import base64
+import binascii
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct, ValidationError
+from yarl import URL
+
+from taskpusher import codec
+from taskpusher import uid as uids
+from taskpusher.errors import InvalidField, Malformed
+from taskpusher.job import DEFAULT_QUEUE, QUEUE_RULE, Backoff, QueueName, Seconds, Spec, parse_statuses
+
+from .config import Config
+
+REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
+CLOCK_SKEW_MS = 60_000
+RUN_AT_MAX_MS = 315_360_000_000  # ten years
+_BACKOFF_MAX = 100  # delays in a list
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URL = re.compile(
+    r"(https?)://(?:([\x21-\x7e]*?)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
+    re.IGNORECASE,
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEADER_VALUE = re.compile(r"[^\r\n\0]*")
+_REFUSED_HEADERS = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "keep-alive",
+    }
+)
+_REFUSED_PREFIXES = ("proxy-", "taskpusher-")
+
+_RULES = {
+    "url": "an http or https URL",
+    "method": "a token of letters such as GET or POST",
+    "headers": "an object of texts",
+    "body": "a text or any JSON value",
+    "body_base64": "a text in base64",
+    "queue": QUEUE_RULE,
+    "priority": "an integer from -100 to 100",
+    "delay": "seconds from 0 to ten years",
+    "run_at": "an RFC 3339 time with its zone, such as 2026-11-24T23:13:32Z",
+    "timeout": "seconds above 0",
+    "max_attempts": "an integer from 1 to 1000",
+    "unreached_attempts": "an integer from 0 to 1000",
+    "backoff": 'an object of "initial", "factor", "max" and "jitter" (0 to 1), or a list of 1 to 100 delays in seconds',
+    "success": 'statuses such as "200", "200,204" or "2xx"',
+    "ttl": "seconds above 0, up to ten years",
+    "meta": "a JSON object",
+    "uid": "a uid of this store",
+}
+
+PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
+
+
+class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """One job as it is asked for; None is not given."""
+
+    url: str
+    method: Annotated[str, Meta(pattern=r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}\Z")] | None = None
+    headers: dict[str, str] | None = None
+    body: Raw | None = None
+    body_base64: str | None = None
+    queue: QueueName | None = None
+    priority: Annotated[int, Meta(ge=-100, le=100)] | None = None
+    delay: Seconds | None = None
+    run_at: str | None = None
+    timeout: PositiveSeconds | None = None
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    unreached_attempts: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    backoff: Backoff | Annotated[list[Seconds], Meta(min_length=1, max_length=_BACKOFF_MAX)] | None = None
+    success: str | None = None
+    ttl: PositiveSeconds | None = None
+    meta: Raw | None = None
+    uid: str | None = None
+
+
+Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
+Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
+_JSON_IN_FORMS = frozenset({"headers", "backoff", "meta"})
+_decode = msgspec.json.Decoder(AddRequest).decode
+_decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
+
+
+def parse_json(text: bytes | Raw) -> Parsed:
+    """Return the request that a JSON object makes; raises Malformed."""
+    try:
+        return _decode(text), []
+    except ValidationError:
+        return _field_by_field(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is no JSON: {error}") from error
+
+
+def parse_list(text: bytes) -> list[Raw]:
+    """Return the elements of a JSON array, unread; raises Malformed."""
+    try:
+        return _decode_raw_list(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"the body is no JSON array: {error}") from error
+
+
+def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
+    """Return the request that the fields of a form or a query string make."""
+    fields: dict[str, Any] = {}
+    errors: Errors = []
+    for name, text in pairs:
+        if name in fields:
+            errors.append((name, "given more than once"))
+        elif name not in _FIELDS:
+            errors.append((name, "unknown field"))
+        else:
+            fields[name] = _form_value(name, text, errors)
+    return _of_fields(fields, errors)
+
+
+def _form_value(name: str, text: str, errors: Errors) -> Any:
+    try:
+        if name == "body":
+            return Raw(msgspec.json.encode(text))
+        if name in _JSON_IN_FORMS:
+            return msgspec.json.decode(text.encode(), type=_FIELDS[name].type)
+        return msgspec.convert(text, _FIELDS[name].type, strict=False)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        errors.append((name, _RULES[name]))
+        return None
+
+
+def _of_fields(fields: dict[str, Any], errors: Errors) -> Parsed:
+    if fields.get("url") is None:
+        fields["url"] = ""
+        if not any(path == "url" for path, _ in errors):
+            errors.append(("url", "missing"))
+    return AddRequest(**fields), errors
+
+
+def _field_by_field(text: bytes | Raw) -> Parsed:
+    """Find every field that breaks its rule: msgspec stops at the first."""
+    try:
+        given = _decode_raw_fields(text)
+    except msgspec.MsgspecError as error:
+        raise Malformed("a job is a JSON object") from error
+    errors: Errors = []
+    fields: dict[str, Any] = {}
+    for name, raw in given.items():
+        if name not in _FIELDS:
+            errors.append((name[:100], "unknown field"))
+            continue
+        try:
+            fields[name] = msgspec.json.decode(raw, type=_FIELDS[name].type)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            errors.append((name, _RULES[name]))
+    return _of_fields(fields, errors)
+
+
+class SpecBuilder:
+    """Applies the defaults and limits of a node to requests."""
+
+    def __init__(self, config: Config, store_name: str) -> None:
+        self._config = config
+        self._store_name = store_name
+
+    def build(self, parsed: Parsed, now_ms: int, trace: dict[str, str]) -> tuple[Spec, int]:
+        """Return the spec and when it is due, in Unix milliseconds; raises InvalidField with every broken rule."""
+        request, errors = parsed
+        config = self._config
+        url, host, userinfo = self._url(request.url, errors) if request.url else ("", "", None)
+        headers = self._headers(request.headers or {}, userinfo, errors)
+        body, body_kind = self._body(request, errors)
+        run_at_ms = self._run_at(request, now_ms, errors)
+        timeout_s = request.timeout if request.timeout is not None else min(config.timeout, config.max_timeout)
+        if timeout_s > config.max_timeout:
+            errors.append(("timeout", f"at most {config.max_timeout:g} s on this node"))
+        success = _success(request.success, errors)
+        meta = self._meta(request.meta, errors)
+        if request.uid is not None:
+            self._check_uid(request.uid, now_ms, errors)
+        if errors:
+            raise InvalidField(errors)
+        spec = Spec(
+            url=url,
+            host=host,
+            method=request.method or "GET",
+            headers=headers,
+            body=body,
+            body_kind=body_kind,
+            queue=request.queue or DEFAULT_QUEUE,
+            priority=request.priority or 0,
+            delay_s=request.delay,
+            run_at_ms=run_at_ms,
+            timeout_s=timeout_s,
+            max_attempts=request.max_attempts or 1,
+            unreached_attempts=10 if request.unreached_attempts is None else request.unreached_attempts,
+            backoff=Backoff() if request.backoff is None else request.backoff,
+            success=success,
+            ttl_s=request.ttl,
+            meta=meta,
+            trace={name: value for name, value in trace.items() if name not in {h.lower() for h in headers}},
+        )
+        due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
+        return spec, due_ms
+
+    def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
+        """Return (url as it is sent, host:port, userinfo)."""
+        text = text.partition("#")[0]
+        if len(text.encode(errors="surrogatepass")) > self._config.max_url_bytes:
+            errors.append(("url", f"at most {self._config.max_url_bytes} bytes"))
+            return "", "", None
+        if _CONTROL.search(text):
+            errors.append(("url", "no control characters"))
+            return "", "", None
+        if not text.isascii() or " " in text:
+            text = _encoded(text)
+        match = _URL.fullmatch(text)
+        port = int(match[4]) if match is not None and match[4] is not None else None
+        if match is None or (port is not None and not 1 <= port <= 65_535):  # noqa: PLR2004
+            errors.append(("url", _RULES["url"]))
+            return "", "", None
+        scheme, userinfo, host, _, path = match.groups()
+        host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
+        if userinfo is not None:
+            text = f"{scheme}://{host}{f':{port}' if port is not None else ''}{path}"
+        return text, host_port, userinfo
+
+    def _headers(self, given: dict[str, str], userinfo: str | None, errors: Errors) -> dict[str, str]:
+        if len(given) > self._config.max_headers:
+            errors.append(("headers", f"at most {self._config.max_headers}"))
+        if sum(len(name) + len(value.encode(errors="replace")) for name, value in given.items()) > (
+            self._config.max_headers_bytes
+        ):
+            errors.append(("headers", f"at most {self._config.max_headers_bytes} bytes together"))
+        seen: set[str] = set()
+        for name, value in given.items():
+            rule = _broken_header_rule(name, value, seen)
+            if rule is not None:
+                errors.append((f"headers.{name[:100]}", rule))
+            seen.add(name.lower())
+        if userinfo is None:
+            return given
+        if "authorization" in seen:
+            errors.append(("url", "credentials in the url and an Authorization header"))
+        return {**given, "Authorization": _basic(userinfo)}
+
+    def _body(self, request: AddRequest, errors: Errors) -> tuple[bytes | None, str | None]:
+        if request.body is not None and request.body_base64 is not None:
+            errors.append(("body", "body or body_base64, not both"))
+            return None, None
+        body, kind = None, None
+        if request.body_base64 is not None:
+            try:
+                body, kind = base64.b64decode(request.body_base64, validate=True), "base64"
+            except (binascii.Error, ValueError):
+                errors.append(("body_base64", _RULES["body_base64"]))
+        elif request.body is not None:
+            body, kind = _body_text(request.body, errors)
+        if body is not None and len(body) > self._config.max_body_bytes:
+            errors.append(
+                (("body_base64" if kind == "base64" else "body"), f"at most {self._config.max_body_bytes} bytes")
+            )
+        return body, kind
+
+    def _meta(self, raw: Raw | None, errors: Errors) -> bytes | None:
+        if raw is None:
+            return None
+        text = bytes(raw)
+        if len(text) > self._config.max_meta_bytes:
+            errors.append(("meta", f"at most {self._config.max_meta_bytes} bytes"))
+        elif not isinstance(_json_value(text), dict):
+            errors.append(("meta", _RULES["meta"]))
+        return text
+
+    def _run_at(self, request: AddRequest, now_ms: int, errors: Errors) -> int | None:
+        if request.run_at is None:
+            return None
+        if request.delay is not None:
+            errors.append(("run_at", "delay or run_at, not both"))
+        try:
+            run_at_ms = codec.parse_time(request.run_at)
+        except (ValueError, OverflowError):
+            errors.append(("run_at", _RULES["run_at"]))
+            return None
+        if run_at_ms > now_ms + RUN_AT_MAX_MS:
+            errors.append(("run_at", "at most ten years ahead"))
+        return max(run_at_ms, 0)
+
+    def _check_uid(self, uid: str, now_ms: int, errors: Errors) -> None:
+        name = uids.name_of(uid)
+        if name is None:
+            errors.append(("uid", "no uid; leave it out and one is made"))
+        elif name != self._store_name:
+            errors.append(("uid", f"of the store {name}, and this one is {self._store_name}"))
+        elif not now_ms - REPEAT_WITHIN_MS <= uids.minted_ms(uid) <= now_ms + CLOCK_SKEW_MS:
+            errors.append(("uid", "minted more than 24 h ago, or in the future"))
+
+
+def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
+    lower = name.lower()
+    if _TOKEN.fullmatch(name) is None:
+        return "the name is no token"
+    if lower in _REFUSED_HEADERS or lower.startswith(_REFUSED_PREFIXES):
+        return "TaskPusher sets this header itself"
+    if lower in seen:
+        return "given more than once"
+    return "no CR, LF or NUL" if _HEADER_VALUE.fullmatch(value) is None else None
+
+
+def _encoded(text: str) -> str:
+    """Return a URL with all that is not ASCII percent-encoded, its host in punycode; the text where it cannot be."""
+    try:
+        return str(URL(text))
+    except (ValueError, UnicodeError):
+        return text
+
+
+def _basic(userinfo: str) -> str:
+    """Return the Authorization header for the userinfo of a URL (RFC 7617)."""
+    from_url = URL(f"http://{userinfo}@h/", encoded=True)
+    return "Basic " + base64.b64encode(f"{from_url.user or ''}:{from_url.password or ''}".encode()).decode()
+
+
+def _body_text(raw: Raw, errors: Errors) -> tuple[bytes | None, str | None]:
+    """Return a JSON text as what it says, any other JSON value as it stands."""
+    text = bytes(raw)
+    value = _json_value(text)
+    if value is None:
+        if text != b"null":
+            errors.append(("body", _RULES["body"]))
+        return None, None
+    if isinstance(value, str):
+        return value.encode(), "text"
+    return text, "json"
+
+
+def _json_value(text: bytes) -> Any:
+    """Return the value of a JSON text, None where it has none that is good."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _success(text: str | None, errors: Errors) -> str:
+    if text is None:
+        return "200"
+    try:
+        parse_statuses(text)
+    except ValueError:
+        errors.append(("success", _RULES["success"]))
+    return text

@@ -1,0 +1,126 @@
+"""From the outcome of a call to its verdict, as a pure function: completed, again later, at once, or an error."""
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from taskpusher.job import Spec, backoff_delay_s, status_in
+
+from .lifecycle import Attempt, Head, JobError, Response, State, Verdict
+
+RETRY_AFTER_MAX_S = 86_400.0
+UNREACHED_DELAY_MAX_S = 60.0
+
+
+class Kind(StrEnum):
+    """How a call ended. The first five did not reach the application, the others may have."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    UNAVAILABLE = "unavailable"  # an answer that says the application was not reached: 503 with Retry-After
+    ABORTED = "aborted"  # by a stop of the node: uses up nothing
+    STALE = "stale"  # a kept connection that the target closed as the call left: redone once on a fresh one
+    ANSWERED = "answered"
+    TIMEOUT = "timeout"
+    DISCONNECT = "disconnect"
+
+
+_NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
+_STAYS = frozenset({Kind.ABORTED, Kind.STALE})
+
+
+class Outcome(Struct, frozen=True):
+    """What a runner found out about one call."""
+
+    kind: Kind
+    duration_s: float
+    error: str | None = None
+    response: Response | None = None
+
+
+def judge(
+    spec: Spec,
+    head: Head,
+    outcome: Outcome,
+    *,
+    now_ms: int,
+    random_share: Callable[[], float],
+    unreached_status: str = "",
+) -> Verdict:
+    """Return where `outcome` leaves the running job `head`; `random_share` draws from [0, 1) for the backoff."""
+    kind = _refined(head, outcome, unreached_status)
+    attempt = Attempt(
+        head.attempt, head.started_ms or now_ms, outcome.duration_s, kind.value, outcome.error, outcome.response
+    )
+    if kind in _STAYS:
+        return Verdict(State.WAITING, attempt)
+    if kind in _NOT_REACHED:
+        return _not_reached(spec, head, attempt, now_ms, random_share)
+    if kind is Kind.ANSWERED and outcome.response is not None and status_in(outcome.response.status, spec.success):
+        return Verdict(State.COMPLETED, attempt, tries=1)
+    tries = head.tries + 1
+    if tries >= spec.max_attempts:
+        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=1)
+    delay_s = _retry_after_s(attempt.response, now_ms)
+    if delay_s is None:
+        delay_s = backoff_delay_s(spec.backoff, tries, random_share())
+    return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + round(delay_s * 1000), tries=1)
+
+
+def is_stale(attempt: Attempt | None) -> bool:
+    """Tell whether the last call died with its kept connection, so that the next one takes a fresh one."""
+    return attempt is not None and attempt.outcome == Kind.STALE
+
+
+def _refined(head: Head, outcome: Outcome, unreached_status: str) -> Kind:
+    if outcome.kind is Kind.STALE and is_stale(head.last):
+        return Kind.DISCONNECT  # redone once already
+    if outcome.kind is Kind.ANSWERED and outcome.response is not None:
+        status = outcome.response.status
+        if (status == 503 and _header(outcome.response, "retry-after") is not None) or (  # noqa: PLR2004
+            unreached_status and status_in(status, unreached_status)
+        ):
+            return Kind.UNAVAILABLE
+    return outcome.kind
+
+
+def _not_reached(spec: Spec, head: Head, attempt: Attempt, now_ms: int, random_share: Callable[[], float]) -> Verdict:
+    unreached = head.unreached + 1
+    if unreached > spec.unreached_attempts:
+        status = attempt.response.status if attempt.response is not None else None
+        times = f"{unreached} call{'s' if unreached > 1 else ''} did not reach the application"
+        error = JobError("unreached", f"{times}; the last: {attempt.error or attempt.outcome}", status)
+        return Verdict(State.ERROR, attempt, error=error, unreached=1)
+    delay_s = _retry_after_s(attempt.response, now_ms)
+    if delay_s is None:
+        delay_s = min(UNREACHED_DELAY_MAX_S, backoff_delay_s(spec.backoff, unreached, random_share()))
+    return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + round(delay_s * 1000), unreached=1)
+
+
+def _error(attempt: Attempt) -> JobError:
+    if attempt.response is None:
+        return JobError(attempt.outcome, attempt.error or attempt.outcome)
+    status = attempt.response.status
+    return JobError("status", f"the target answered {status}", status)
+
+
+def _header(response: Response, name: str) -> str | None:
+    return next((value for key, value in response.headers if key.lower() == name), None)
+
+
+def _retry_after_s(response: Response | None, now_ms: int) -> float | None:
+    """Return the seconds that an answer asks to wait (RFC 9110, 10.2.3), at most a day; None where it does not say."""
+    text = _header(response, "retry-after") if response is not None else None
+    if text is None:
+        return None
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_MAX_S)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - now_ms / 1000
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)

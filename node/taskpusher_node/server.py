@@ -1,0 +1,217 @@
+"""Builds a node from its settings, starts its parts in order and stops them in the reverse one."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import time
+from functools import partial
+
+import structlog
+from aiohttp import web
+
+from taskpusher import __version__, errors
+from taskpusher.web import BasicAuth, guard
+
+from .api.add import AddApi
+from .api.jobs import JobsApi
+from .api.node import OPEN_PATHS, HealthApi, NodeApi
+from .api.problems import store_problem
+from .api.queues import QueuesApi
+from .config import Config
+from .dispatcher import Dispatcher, unfinished
+from .rates import Rates
+from .runner.http import HttpRunner
+from .scheduler import Scheduler
+from .status import Phase, Status
+from .store.base import Events
+from .store.rocksdb import RocksStore
+
+BACKLOG = 1_024
+SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
+
+log = structlog.get_logger()
+
+
+class ConfigError(Exception):
+    """A setting does not fit; the text says which and what to do."""
+
+
+def unix_ms() -> int:
+    """Return the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+async def serve(config: Config) -> int:
+    """Run a node until a signal ends it; returns the exit code.
+
+    Raises ConfigError, StoreLocked, StoreRefused, StoreFailed, and OSError where it cannot listen.
+    """
+    return await _Node(config).run()
+
+
+class _Node:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._status = Status()
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._events = Events(stalled=self._stalled, failed=self._failed)
+
+    async def run(self) -> int:
+        """Start, wait, stop. What is started last is stopped first, but for HTTP, which outlives the last call."""
+        config, status = self._config, self._status
+        sockets = listen(config)
+        starting = await self._start_http(sockets, self._starting_app())
+        self._handle_signals()
+        store = await RocksStore.open(
+            config.store, config.name, events=self._events, max_queues=config.max_queues, scan_limit=config.scan_limit
+        )
+        try:
+            status.name, status.draining = store.name, store.draining
+            runner = HttpRunner(store.name, max_response_bytes=config.max_response_bytes)
+            dispatcher = Dispatcher(
+                store,
+                runner.call,
+                concurrency=config.concurrency,
+                unreached_status=config.unreached_status,
+                now_ms=unix_ms,
+            )
+            scheduler = Scheduler(store, unix_ms)
+            rates = Rates(store.totals)
+            app = self._app(store, dispatcher, rates)
+            await starting.cleanup()
+            http = await self._start_http(sockets, app)
+            rates.start()
+            for task in (dispatcher.start(), scheduler.start()):
+                task.add_done_callback(self._ended)
+            self._ready(store.name, sockets)
+
+            await self._stop.wait()
+
+            if status.failure is None:
+                status.base = Phase.STOPPING
+            log.warning("stopping", reason=status.reason, **unfinished(store))
+            store.park()
+            await scheduler.stop()
+            if status.failure is None:
+                await dispatcher.drain(timeout_s=config.drain_timeout, grace_s=config.stop_grace, hurry=self._hurry)
+            else:
+                await dispatcher.stop()
+            await rates.stop()
+            await runner.close()
+            await http.cleanup()
+        finally:
+            await store.close()
+        log.warning("stopped", failure=status.failure)
+        return 0 if status.failure is None else 1
+
+    def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates) -> web.Application:
+        config, status = self._config, self._status
+        app = self._guarded_app()
+        slots = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
+        for part in (
+            HealthApi(status),
+            AddApi(store, config, status, unix_ms),
+            JobsApi(store, config, self._stop),
+            QueuesApi(store, unix_ms),
+            NodeApi(store, status, rates, slots, unix_ms),
+        ):
+            app.add_routes(part.routes())
+        return app
+
+    def _starting_app(self) -> web.Application:
+        async def not_yet(_: web.Request) -> web.Response:
+            raise errors.Starting("the store is being opened", retry_after_s=1)
+
+        app = self._guarded_app()
+        app.add_routes([*HealthApi(self._status).routes(), web.route("*", "/{path:.*}", not_yet)])
+        return app
+
+    def _guarded_app(self) -> web.Application:
+        auth = BasicAuth(self._config.basicauth)
+        middleware = guard(auth, exempt=OPEN_PATHS, translate=store_problem)
+        return web.Application(middlewares=[middleware], client_max_size=self._config.max_request_bytes)
+
+    async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
+        runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=self._config.keepalive, shutdown_timeout=SHUTDOWN_S
+        )
+        await runner.setup()
+        for sock in sockets:
+            await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
+        return runner
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, partial(self._signalled, number))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self._stop.is_set():
+            log.warning("signal", signal=number.name, effect="running calls are aborted")
+            self._hurry.set()
+        else:
+            log.warning("signal", signal=number.name, effect="the queue is run down; again: running calls are aborted")
+            self._stop.set()
+
+    def _ready(self, name: str, sockets: list[socket.socket]) -> None:
+        self._status.base = Phase.READY
+        urls = [url_of(sock) for sock in sockets]
+        log.warning("ready", name=name, store=str(self._config.store), addresses=urls, version=__version__)
+
+    def _stalled(self, on: bool) -> None:  # noqa: FBT001
+        self._status.stalled = on
+        log.warning("store", stalled=on)
+
+    def _failed(self, reason: str) -> None:
+        self._status.failure = reason
+        log.error("failed", reason=reason)
+        self._stop.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("bug", part=task.get_name(), exc_info=error)
+            self._failed(f"{task.get_name()}: {error!r}")
+
+
+def listen(config: Config) -> list[socket.socket]:
+    """Return bound sockets for every address that the setting names; raises ConfigError or OSError.
+
+    Without credentials only this machine is let in.
+    """
+    host, _, port_text = config.address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port_text.isdigit():
+        raise ConfigError(f"address: {config.address} is not HOST:PORT")
+    try:
+        found = socket.getaddrinfo(host, int(port_text), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"address: {config.address} cannot be resolved: {error}") from error
+    if config.basicauth is None and not config.insecure:
+        for *_, sockaddr in found:
+            if not ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback:
+                raise ConfigError(
+                    f"address: {config.address} can be reached from other machines: set basicauth, or insecure"
+                )
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, sockaddr in dict.fromkeys(found):
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        port = sockets[0].getsockname()[1] if sockets else sockaddr[1]  # port 0: the same one for all addresses
+        try:
+            sock.bind((sockaddr[0], port, *sockaddr[2:]))
+        except OSError as error:
+            if sockets and error.errno != 98:  # noqa: PLR2004
+                continue  # localhost names ::1 also where there is no IPv6
+            raise
+        sockets.append(sock)
+    return sockets
+
+
+def url_of(sock: socket.socket) -> str:
+    """Return the URL of a bound socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,244 @@
+"""What a store of jobs can do: semantic and async, so that no key, batch or iterator of an engine crosses it.
+
+Every operation that changes something returns when the flush that covers it is done, except `claim` and
+`settle`, which nobody waits for: they are written at once and flushed within 10 ms.
+"""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from taskpusher.job import Spec
+
+from ..lifecycle import Attempt, Head, State, Verdict
+
+
+class StoreError(Exception):
+    """Base of all that a store raises."""
+
+
+class StoreBusy(StoreError):
+    """The engine takes no writes for a moment; nothing happened."""
+
+
+class StoreUnknown(StoreError):
+    """The write may or may not have happened; repeating the same call is safe."""
+
+
+class StoreFailed(StoreError):
+    """The engine is broken and must be closed; nothing happened."""
+
+
+class StoreLocked(StoreError):
+    """Another process has this store open."""
+
+
+class StoreRefused(StoreError):
+    """The store is another's: it has another name or a newer format."""
+
+
+class UnknownPosition(StoreError):
+    """A page was to go on from a job that is not in the listing."""
+
+
+class TooManyQueues(StoreError):
+    """An add would make one more queue than allowed; nothing happened."""
+
+
+class NewJob(Struct, frozen=True):
+    """A job to put. `given` says that the caller brought the uid, to repeat an add whose outcome it does not know."""
+
+    uid: str
+    spec: Spec
+    added_ms: int
+    due_ms: int
+    given: bool = False
+
+
+class Put(StrEnum):
+    """What became of a job that was put."""
+
+    CREATED = "created"
+    SAME = "same"  # this very job is there already
+    CONFLICT = "conflict"  # another job has its uid
+
+
+class Token(NamedTuple):
+    """The right to settle one call. Attempts of a job are never reused, so an old token fits nothing."""
+
+    uid: str
+    attempt: int
+
+
+class Claimed(Struct, frozen=True):
+    """A job whose call may begin."""
+
+    uid: str
+    spec: Spec
+    head: Head
+    token: Token
+
+
+class Settled(StrEnum):
+    """What became of a verdict."""
+
+    APPLIED = "applied"
+    FENCED = "fenced"  # the token is not, or no longer, that of a running call
+
+
+class JobView(Struct, frozen=True):
+    """A job as it is read. `attempts` are the earlier ones, newest first, and only where they were asked for."""
+
+    uid: str
+    spec: Spec
+    head: Head
+    added_ms: int
+    attempts: Sequence[Attempt] = ()
+
+
+class Filters(Struct, frozen=True):
+    """What a listing is narrowed to; None means all. Times are of the state's own order, since <= t < until."""
+
+    queue: str | None = None
+    host: str | None = None
+    status: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class Page(Struct, frozen=True):
+    """A part of a listing, and the opaque position up to which entries were examined; None when it is exhausted."""
+
+    jobs: list[JobView]
+    scanned_to: str | None
+
+
+class Verb(StrEnum):
+    """What can be done to one job by hand."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    RUN = "run"
+    DELETE = "delete"
+
+
+class Changed(StrEnum):
+    """What became of a verb."""
+
+    DONE = "done"
+    ALREADY = "already"
+    WRONG_STATE = "wrong-state"
+    MISSING = "missing"
+
+
+class Pause(Struct, frozen=True, array_like=True):
+    """A queue stands still: by whom, since when, and until when where that was said."""
+
+    by: str | None
+    since_ms: int
+    until_ms: int | None = None
+
+
+class QueueView(Struct, frozen=True):
+    """A queue with the number of its jobs in each state."""
+
+    name: str
+    pause: Pause | None
+    counts: dict[State, int]
+    oldest_waiting_ms: int | None
+
+
+class Totals(Struct):
+    """How often something happened since the store was opened."""
+
+    added: int = 0
+    completed: int = 0
+    errors: int = 0
+    fenced: int = 0
+    requeued: int = 0
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+class Events(Struct):
+    """Hints of a store to whoever set them. They may be lost: every waiter also looks now and then."""
+
+    woke: Callable[[], None] = _nothing  # something became ready
+    due: Callable[[int], None] = _nothing  # something is due at this Unix time in ms
+    ended: Callable[[str], None] = _nothing  # a job ended, durably
+    cancelled: Callable[[Token], None] = _nothing  # a running call has lost its job
+    stalled: Callable[[bool], None] = _nothing  # the engine stopped taking writes, or takes them again
+    failed: Callable[[str], None] = _nothing  # the engine broke
+
+
+class Store(Protocol):
+    """A store of jobs. Every operation may raise StoreBusy, StoreUnknown or StoreFailed."""
+
+    name: str
+    events: Events
+    totals: Totals
+    draining: bool
+
+    async def close(self) -> None:
+        """Flush and close. Nothing may be called after it."""
+
+    async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
+        """Store jobs, in order, all in one write. Raises TooManyQueues."""
+
+    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+        """Begin up to `n` calls: of each queue in turn, the highest priority, then the host with fewest calls running.
+
+        Of `n`, the last `reserve` go only to hosts with no call running, unless only one host has ready jobs.
+        Hosts in `skip` get none. Only what is durable is claimed.
+        """
+
+    async def settle(self, token: Token, verdict: Verdict) -> Settled:
+        """Write where a call that has ended leaves its job. A token that is not that of a running call is dropped."""
+
+    async def promote(self, now_ms: int) -> int | None:
+        """Make ready what is due, end what has expired, resume queues; returns when that is next needed, if ever.
+
+        At most 1,000 jobs a call; the time returned is then not after `now_ms`.
+        """
+
+    def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
+        """Return a job as it is now."""
+
+    async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
+        """Return a part of a listing; a plain uid is taken for `after` too. Raises UnknownPosition.
+
+        Waiting and scheduled soonest first, running and finished newest first. A job that stays in its state during
+        a walk appears exactly once.
+        """
+
+    async def change(self, uid: str, verb: Verb) -> Changed:
+        """Retry, cancel, run or delete one job."""
+
+    def counts(self) -> dict[State, int]:
+        """Return how many jobs are in each state."""
+
+    def oldest_waiting_ms(self) -> int | None:
+        """Return since when the job that waits longest does so."""
+
+    def queues(self) -> list[QueueView]:
+        """Return every queue."""
+
+    def queue(self, name: str) -> QueueView | None:
+        """Return one queue."""
+
+    async def set_pause(self, queue: str, pause: Pause | None) -> None:
+        """Pause a queue, or resume it."""
+
+    async def set_draining(self, *, on: bool) -> None:
+        """Remember, over restarts too, whether the node takes new jobs."""
+
+    def park(self) -> None:
+        """From now on nothing that becomes ready is claimed: a stop runs down only what is ready at its beginning."""
+
+    async def durable(self) -> None:
+        """Return when all that was written before is flushed."""

@@ -1,0 +1,196 @@
+"""What the engine keeps in memory beside the database, and the small moves that all its operations are made of."""
+
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from taskpusher import uid as uids
+from taskpusher.job import DEFAULT_QUEUE, Spec
+
+from ...lifecycle import Head, State, can_expire, snippet
+from ..base import Events, JobView, Totals
+from . import keys, records
+from .db import Batch, Database
+from .lanes import Entry, Lanes
+from .records import INDEX, Birth, QueueRecord
+
+_SEQ_BITS = 40  # a trillion jobs between two starts
+_COUNT = {State.COMPLETED: "completed", State.ERROR: "errors"}
+
+
+class Call(Struct):
+    """A call that runs: its slot, and its job as it was claimed."""
+
+    uid: str
+    id: bytes
+    added_ms: int
+    spec: Spec
+    head: Head
+    slot: int
+    lane_host: bytes
+
+
+class Book:
+    """The index entries, counters and places in line of all jobs. Every change goes into the batch that is passed."""
+
+    def __init__(self, db: Database, name: str, opens: int, events: Events) -> None:
+        self.db = db
+        self.name = name
+        self.events = events
+        self.totals = Totals()
+        self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
+        self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
+        self.calls: dict[bytes, Call] = {}
+        self.lanes = Lanes(self._load, exclusive=keys.SUSPECTS)
+        self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
+        self.first_due = keys.listing_prefix(State.SCHEDULED)
+        self.first_expiry = b"x"
+        self.durable_seq = opens << _SEQ_BITS
+        self.last_seq = self.durable_seq
+        self.parked_at: int | None = None
+        self._dirty: set[str] = set()
+        self._free_slots: list[int] = []
+        self._slots = 0
+
+    # -- uids
+
+    def uid_of(self, job_id: bytes) -> str:
+        """Return the uid of an id."""
+        return f"{job_id.hex()}-{self.name}"
+
+    def id_of(self, uid: str) -> bytes | None:
+        """Return the id of a uid, or None where it cannot be a uid of this store."""
+        return keys.id_of(uid) if uids.name_of(uid) == self.name else None
+
+    # -- reading
+
+    def birth(self, job_id: bytes) -> Birth | None:
+        """Return what was added."""
+        raw = self.db.get(b"b" + job_id)
+        return None if raw is None else records.decode_birth(raw)
+
+    def head(self, job_id: bytes, birth: Birth) -> Head:
+        """Return what is stored of a job's state: that of before the claim while it runs."""
+        raw = self.db.get(b"j" + job_id)
+        return birth.head if raw is None else records.decode_head(raw)
+
+    def view(self, job_id: bytes) -> JobView | None:
+        """Return a job as it is now."""
+        call = self.calls.get(job_id)
+        if call is not None:
+            return JobView(call.uid, call.spec, call.head, call.added_ms)
+        birth = self.birth(job_id)
+        if birth is None:
+            return None
+        return JobView(self.uid_of(job_id), birth.spec, self.head(job_id, birth), birth.added_ms)
+
+    # -- places
+
+    def next_seq(self) -> int:
+        """Return the next place in line."""
+        self.last_seq += 1
+        return self.last_seq
+
+    def take_slot(self) -> int:
+        """Return the lowest free slot."""
+        if self._free_slots:
+            return heappop(self._free_slots)
+        self._slots += 1
+        return self._slots - 1
+
+    def free_slot(self, slot: int) -> None:
+        """Give a slot back."""
+        heappush(self._free_slots, slot)
+
+    def lane(self, spec: Spec, head: Head) -> tuple[bytes, str, bytes, int]:
+        """Return (key, queue, host, priority) of the lane a waiting job stands in."""
+        host = keys.SUSPECTS if head.crashes else spec.host.encode()
+        return keys.lane_of(spec.queue, host, spec.priority), spec.queue, host, spec.priority
+
+    # -- index entries and counters
+
+    def enter(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
+        """List a job under its state; where it waits, make it ready."""
+        state = head.state
+        t_ms = keys.listing_time_ms(head)
+        key = keys.listing_key(state, t_ms, job_id)
+        batch.put(key, records.listing_value(spec, head))
+        if state is State.WAITING:
+            batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
+            self.first_waiting = min(self.first_waiting, key)
+        elif state is State.SCHEDULED:
+            self.first_due = min(self.first_due, key)
+        self.put_expiry(batch, job_id, head)
+        self.count(spec.queue, state, 1)
+        if state in _COUNT:
+            setattr(self.totals, _COUNT[state], getattr(self.totals, _COUNT[state]) + 1)
+
+    def put_expiry(self, batch: Batch, job_id: bytes, head: Head) -> None:
+        """Write down when a ttl is over, where it still matters."""
+        if head.expires_ms is not None and can_expire(head):
+            key = keys.expiry_key(head.expires_ms, job_id)
+            batch.put(key, b"")
+            self.first_expiry = min(self.first_expiry, key)
+
+    def leave(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
+        """Take out what `enter` put for this head. A running job still has the entries of its waiting."""
+        running = head.state is State.RUNNING
+        if running or head.state is State.WAITING:
+            batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
+            batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
+        else:
+            batch.delete(keys.listing_key(head.state, keys.listing_time_ms(head), job_id))
+        self.count(spec.queue, head.state, -1)
+
+    def store(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
+        """Write a head and list it."""
+        batch.put(b"j" + job_id, records.encode(head))
+        self.enter(batch, job_id, spec, head)
+
+    def keep_attempt(self, batch: Batch, job_id: bytes, head: Head) -> None:
+        """Put a head's last attempt among the earlier ones, before another takes its place."""
+        if head.last is not None:
+            batch.put(keys.attempt_key(job_id, head.last.n), records.encode(snippet(head.last)))
+            if head.last.n >= records.ATTEMPTS_KEPT:
+                batch.delete(keys.attempt_key(job_id, head.last.n - records.ATTEMPTS_KEPT + 1))
+
+    def count(self, queue: str, state: State, by: int) -> None:
+        """Change a counter; the open batch writes it as an absolute value."""
+        counts = self.counts.get(queue)
+        if counts is None:
+            counts = self.counts[queue] = records.zero_counts()
+            self.queues.setdefault(queue, QueueRecord())
+        counts[INDEX[state]] += by
+        self._dirty.add(queue)
+
+    def write_counts(self, batch: Batch) -> None:
+        """Put the counters that changed since the last write."""
+        for queue in self._dirty:
+            batch.put(b"c" + queue.encode(), records.encode_counts(self.counts[queue]))
+        self._dirty.clear()
+
+    # -- becoming ready
+
+    def announce(self, job: tuple[bytes, Spec, Head]) -> None:
+        """What was entered is durable: let a waiting job be claimed, and tell when a scheduled one is due."""
+        job_id, spec, head = job
+        self.durable_seq = max(self.durable_seq, head.seq)
+        if head.expires_ms is not None:
+            self.events.due(head.expires_ms)
+        if head.state is State.SCHEDULED:
+            self.events.due(head.due_ms or 0)
+        elif self.parked_at is None or head.seq <= self.parked_at:
+            self.lanes.add(*self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
+            self.events.woke()
+
+    def _load(self, lane: bytes, after_seq: int, n: int) -> tuple[list[Entry], bool]:
+        """Read the next ready jobs of a lane; only what is durable may be claimed, and after a park nothing new."""
+        last = self.durable_seq if self.parked_at is None else min(self.durable_seq, self.parked_at)
+        found = self.db.scan(lane + keys.u64(after_seq + 1), lane, n)
+        entries: list[Entry] = []
+        for key, value in found:
+            _, seq, job_id = keys.parse_ready(key)
+            if seq > last:
+                return entries, True
+            entries.append(Entry(seq, job_id, int.from_bytes(value)))
+        return entries, len(found) == n

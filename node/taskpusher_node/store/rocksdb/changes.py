@@ -1,0 +1,106 @@
+"""How a stored job goes from one head to the next: at the end of its call, when due or expired, and by hand."""
+
+from collections.abc import Callable
+
+from taskpusher.job import Spec
+
+from ...lifecycle import FINISHED, Attempt, Head, State, cancelled, ready, retried
+from ..base import Changed, Token, Verb
+from . import keys, records
+from .book import Book, Call
+from .commit import Commit
+from .lanes import Entry
+
+
+class Changes:
+    """Fills the open batch with the steps of one change; what is told to others is told after its flush."""
+
+    def __init__(self, book: Book, commit: Commit) -> None:
+        self._book = book
+        self._commit = commit
+        self._verbs: dict[Verb, Callable[[bytes, Spec, Head, int], Changed]] = {
+            Verb.RETRY: self._retry,
+            Verb.CANCEL: self._cancel,
+            Verb.RUN: self._run,
+            Verb.DELETE: self._delete,
+        }
+
+    def running(self, token: Token) -> Call | None:
+        """Return the call that a token may settle."""
+        call = self._book.calls.get(keys.id_of(token.uid))
+        return call if call is not None and call.head.attempt == token.attempt else None
+
+    def replace(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
+        """Move a job that does not run from one head to the next."""
+        batch = self._commit.batch()
+        self._book.leave(batch, job_id, spec, before)
+        self._book.store(batch, job_id, spec, head)
+        if before.state is State.WAITING:
+            self._book.lanes.drop(self._book.lane(spec, before)[0], before.seq)
+        self._tell(job_id, spec, head)
+
+    def end_call(self, call: Call, head: Head) -> None:
+        """Write the head that a call leaves behind; its slot is free at once."""
+        book, batch = self._book, self._commit.batch()
+        del book.calls[call.id]
+        book.free_slot(call.slot)
+        book.lanes.ended(call.lane_host)
+        book.keep_attempt(batch, call.id, call.head)
+        if head.state is State.WAITING:
+            # interrupted: it never left its place in the ready index
+            batch.put(b"j" + call.id, records.encode(head))
+            book.put_expiry(batch, call.id, head)
+            book.count(call.spec.queue, State.RUNNING, -1)
+            book.count(call.spec.queue, State.WAITING, 1)
+            book.lanes.put_back(*book.lane(call.spec, head), Entry(head.seq, call.id, head.waiting_ms or 0))
+            book.events.woke()
+            return
+        book.leave(batch, call.id, call.spec, call.head)
+        book.store(batch, call.id, call.spec, head)
+        self._tell(call.id, call.spec, head)
+
+    def apply(self, job_id: bytes, spec: Spec, head: Head, verb: Verb, now_ms: int) -> Changed:
+        """Do what a verb says, where the job's state allows it."""
+        return self._verbs[verb](job_id, spec, head, now_ms)
+
+    def _tell(self, job_id: bytes, spec: Spec, head: Head) -> None:
+        if head.state in FINISHED:
+            self._commit.after_flush(self._book.events.ended, self._book.uid_of(job_id))
+        else:
+            self._commit.after_flush(self._book.announce, (job_id, spec, head))
+
+    def _retry(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
+        if head.state not in FINISHED:
+            return Changed.WRONG_STATE
+        self.replace(job_id, spec, head, retried(head, self._book.next_seq(), now_ms, spec.ttl_s))
+        return Changed.DONE
+
+    def _cancel(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
+        call = self._book.calls.get(job_id)
+        if call is not None:
+            started_ms = call.head.started_ms or now_ms
+            attempt = Attempt(call.head.attempt, started_ms, (now_ms - started_ms) / 1000, "cancelled")
+            self.end_call(call, cancelled(call.head, now_ms, attempt))
+            self._book.events.cancelled(Token(call.uid, call.head.attempt))
+            return Changed.DONE
+        if head.state in FINISHED:
+            return Changed.ALREADY if head.state is State.CANCELLED else Changed.WRONG_STATE
+        self.replace(job_id, spec, head, cancelled(head, now_ms, None))
+        return Changed.DONE
+
+    def _run(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
+        if head.state is State.SCHEDULED:
+            self.replace(job_id, spec, head, ready(head, self._book.next_seq(), now_ms))
+            return Changed.DONE
+        return Changed.WRONG_STATE if head.state in FINISHED else Changed.ALREADY
+
+    def _delete(self, job_id: bytes, spec: Spec, head: Head, _now_ms: int) -> Changed:
+        if head.state not in FINISHED:
+            return Changed.WRONG_STATE
+        batch = self._commit.batch()
+        self._book.leave(batch, job_id, spec, head)
+        for key, _ in self._book.db.scan(b"a" + job_id, b"a" + job_id, records.ATTEMPTS_KEPT):
+            batch.delete(key)
+        batch.delete(b"j" + job_id)
+        batch.delete(b"b" + job_id)
+        return Changed.DONE

@@ -1,0 +1,318 @@
+"""The store of a single node on RocksDB: what `base.Store` promises, operation by operation."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from ...lifecycle import (
+    STATES,
+    State,
+    Verdict,
+    born,
+    can_expire,
+    claimed,
+    expired,
+    ready,
+    settled,
+)
+from ..base import (
+    Changed,
+    Claimed,
+    Events,
+    Filters,
+    JobView,
+    NewJob,
+    Page,
+    Pause,
+    Put,
+    QueueView,
+    Settled,
+    StoreBusy,
+    Token,
+    TooManyQueues,
+    Verb,
+)
+from . import keys, records
+from .book import Book, Call
+from .changes import Changes
+from .commit import Commit
+from .lanes import Entry, Lane
+from .listing import Listing, earlier_attempts
+from .recovery import open_book
+
+_PROMOTE_AT_ONCE = 1_000
+_PICKS_AT_ONCE = 1_000  # entries that turn out stale before a claim gives way to the rest of the loop
+
+
+def unix_ms() -> int:
+    """Return the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+class RocksStore:
+    """A `base.Store`. All methods run on the loop of the thread that opened it."""
+
+    def __init__(self, book: Book, *, max_queues: int, scan_limit: int, now_ms: Callable[[], int]) -> None:
+        self._book = book
+        self._now_ms = now_ms
+        self._max_queues = max_queues
+        self._commit = Commit(book.db, book.events, book.write_counts)
+        self._changes = Changes(book, self._commit)
+        self._listing = Listing(book, scan_limit)
+        self.name = book.name
+        self.events = book.events
+        self.totals = book.totals
+        self.draining = book.db.get(keys.DRAINING) is not None
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        name: str | None = None,
+        *,
+        events: Events | None = None,
+        max_queues: int = 1_000,
+        scan_limit: int = 5_000,
+        now_ms: Callable[[], int] = unix_ms,
+    ) -> "RocksStore":
+        """Open the store in a folder, made where there is none; what was running waits again.
+
+        Raises StoreLocked, StoreRefused, StoreFailed.
+        """
+        book = await asyncio.to_thread(open_book, path, name, events or Events(), now_ms())
+        return cls(book, max_queues=max_queues, scan_limit=scan_limit, now_ms=now_ms)
+
+    async def close(self) -> None:
+        """Flush and close."""
+        try:
+            await self._commit.close()
+        finally:
+            await asyncio.to_thread(self._book.db.close)
+
+    async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
+        """Store jobs, in order, all in one write."""
+        self._commit.check()
+        self._check_queues(jobs)
+        results = [self._put(job) for job in jobs]
+        await self._commit.durable()
+        return results
+
+    def _check_queues(self, jobs: Sequence[NewJob]) -> None:
+        known = self._book.queues
+        new = {job.spec.queue for job in jobs if job.spec.queue not in known}
+        if new and len(known) + len(new) > self._max_queues:
+            raise TooManyQueues(f"at most {self._max_queues} queues")
+
+    def _put(self, job: NewJob) -> Put:
+        book = self._book
+        job_id = keys.id_of(job.uid)
+        if job.given:
+            self._see_writes()
+            there = book.birth(job_id)
+            if there is not None:
+                return Put.SAME if there.spec == job.spec else Put.CONFLICT
+        head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
+        batch = self._commit.batch()
+        batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))
+        book.enter(batch, job_id, job.spec, head)
+        book.totals.added += 1
+        self._commit.after_flush(book.announce, (job_id, job.spec, head))
+        return Put.CREATED
+
+    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+        """Begin up to `n` calls."""
+        self._commit.check()
+        book = self._book
+        hosts = {host.encode() for host in skip}
+        now_ms = self._now_ms()
+        taken: list[Claimed] = []
+        for _ in range(n + _PICKS_AT_ONCE):
+            left = n - len(taken)
+            if left == 0:
+                break
+            picked = book.lanes.pick(idle_only=left <= reserve, skip=hosts)
+            if picked is None:
+                break
+            job = self._begin(*picked, now_ms)
+            if job is None:
+                book.lanes.ended(picked[0].host)
+            else:
+                taken.append(job)
+        else:
+            book.events.woke()
+        if taken:
+            await self._commit.written()
+        return taken
+
+    def _begin(self, lane: Lane, entry: Entry, now_ms: int) -> Claimed | None:
+        """Write that a job runs; None where it does not wait any more, or its ttl is over."""
+        book = self._book
+        birth = book.birth(entry.id)
+        if birth is None:
+            return None
+        before = book.head(entry.id, birth)
+        if before.state is not State.WAITING or before.seq != entry.seq:
+            return None
+        if before.expires_ms is not None and before.expires_ms <= now_ms and can_expire(before):
+            return None
+        head = claimed(before, now_ms)
+        call = Call(book.uid_of(entry.id), entry.id, birth.added_ms, birth.spec, head, book.take_slot(), lane.host)
+        book.calls[entry.id] = call
+        slot = keys.slot_value(entry.id, head.attempt, now_ms)
+        self._commit.batch().put(keys.slot_key(call.slot), slot)
+        book.count(birth.spec.queue, State.WAITING, -1)
+        book.count(birth.spec.queue, State.RUNNING, 1)
+        return Claimed(call.uid, birth.spec, head, Token(call.uid, head.attempt))
+
+    async def settle(self, token: Token, verdict: Verdict) -> Settled:
+        """Write where a call that has ended leaves its job."""
+        call = self._changes.running(token)
+        if call is None:
+            self._book.totals.fenced += 1
+            return Settled.FENCED
+        head = settled(call.head, verdict, self._now_ms())
+        self._changes.end_call(call, head)
+        return Settled.APPLIED
+
+    async def promote(self, now_ms: int) -> int | None:
+        """Make ready what is due, end what has expired, resume queues; returns when that is next needed."""
+        self._commit.check()
+        self._see_writes()
+        next_due = self._promote_due(now_ms)
+        next_expiry = self._expire(now_ms)
+        resumes = self._resume_due(now_ms)
+        self._listing.advance_first_waiting()
+        if self._commit.is_open:
+            await self._commit.durable()
+        return min((t for t in (next_due, next_expiry, resumes) if t is not None), default=None)
+
+    def _promote_due(self, now_ms: int) -> int | None:
+        book = self._book
+        prefix = keys.listing_prefix(State.SCHEDULED)
+        found = book.db.scan(book.first_due, prefix, _PROMOTE_AT_ONCE)
+        for key, _ in found:
+            due_ms, job_id = keys.listed(key)
+            book.first_due = key
+            if due_ms > now_ms:
+                return due_ms
+            birth = book.birth(job_id)
+            assert birth is not None  # noqa: S101 - one batch writes and deletes both
+            before = book.head(job_id, birth)
+            self._changes.replace(job_id, birth.spec, before, ready(before, book.next_seq(), now_ms))
+        return now_ms if len(found) == _PROMOTE_AT_ONCE else None
+
+    def _expire(self, now_ms: int) -> int | None:
+        book = self._book
+        found = book.db.scan(book.first_expiry, b"x", _PROMOTE_AT_ONCE)
+        for key, _ in found:
+            expires_ms, job_id = keys.parse_expiry(key)
+            book.first_expiry = key
+            if expires_ms > now_ms:
+                return expires_ms
+            self._commit.batch().delete(key)
+            birth = book.birth(job_id)
+            if birth is None or job_id in book.calls:
+                continue  # deleted; or running, and it comes back here if its call does not arrive
+            before = book.head(job_id, birth)
+            if can_expire(before) and before.expires_ms == expires_ms:
+                self._changes.replace(job_id, birth.spec, before, expired(before, now_ms))
+        return now_ms if len(found) == _PROMOTE_AT_ONCE else None
+
+    def _resume_due(self, now_ms: int) -> int | None:
+        nexts = []
+        for queue, record in self._book.queues.items():
+            until_ms = record.pause.until_ms if record.pause is not None else None
+            if until_ms is not None and until_ms <= now_ms:
+                self._put_pause(queue, None)
+            elif until_ms is not None:
+                nexts.append(until_ms)
+        return min(nexts, default=None)
+
+    def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
+        """Return a job as it is now."""
+        job_id = self._book.id_of(uid)
+        if job_id is None:
+            return None
+        self._commit.write_now()
+        view = self._book.view(job_id)
+        return earlier_attempts(self._book, job_id, view) if attempts and view is not None else view
+
+    async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
+        """Return a part of a listing."""
+        self._commit.write_now()
+        return await self._listing.page(state, after=after, limit=limit, filters=filters)
+
+    async def change(self, uid: str, verb: Verb) -> Changed:
+        """Retry, cancel, run or delete one job."""
+        self._commit.check()
+        job_id = self._book.id_of(uid)
+        self._see_writes()
+        birth = self._book.birth(job_id) if job_id is not None else None
+        if job_id is None or birth is None:
+            return Changed.MISSING
+        changed = self._changes.apply(job_id, birth.spec, self._book.head(job_id, birth), verb, self._now_ms())
+        await self._commit.durable()
+        return changed
+
+    def counts(self) -> dict[State, int]:
+        """Return how many jobs are in each state."""
+        sums = [sum(column) for column in zip(*self._book.counts.values(), strict=True)]
+        return dict(zip(STATES, sums, strict=True))
+
+    def oldest_waiting_ms(self) -> int | None:
+        """Return since when the job that waits longest does so."""
+        self._commit.write_now()
+        return self._listing.advance_first_waiting()
+
+    def queues(self) -> list[QueueView]:
+        """Return every queue."""
+        return [self._queue_view(name) for name in sorted(self._book.queues)]
+
+    def queue(self, name: str) -> QueueView | None:
+        """Return one queue."""
+        return self._queue_view(name) if name in self._book.queues else None
+
+    def _queue_view(self, name: str) -> QueueView:
+        counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
+        return QueueView(name, self._book.queues[name].pause, counts, self._book.lanes.oldest_waiting_ms(name))
+
+    async def set_pause(self, queue: str, pause: Pause | None) -> None:
+        """Pause a queue, or resume it."""
+        self._commit.check()
+        self._put_pause(queue, pause)
+        await self._commit.durable()
+
+    def _put_pause(self, queue: str, pause: Pause | None) -> None:
+        record = records.QueueRecord(pause)
+        self._book.queues[queue] = record
+        self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
+        self._book.lanes.pause(queue, on=pause is not None)
+        if pause is None:
+            self.events.woke()
+        elif pause.until_ms is not None:
+            self.events.due(pause.until_ms)
+
+    async def set_draining(self, *, on: bool) -> None:
+        """Remember, over restarts too, whether the node takes new jobs."""
+        self._commit.check()
+        self.draining = on
+        if on:
+            self._commit.batch().put(keys.DRAINING, b"")
+        else:
+            self._commit.batch().delete(keys.DRAINING)
+        await self._commit.durable()
+
+    def park(self) -> None:
+        """From now on nothing that becomes ready is claimed."""
+        self._book.parked_at = self._book.last_seq
+
+    async def durable(self) -> None:
+        """Return when all that was written before is flushed."""
+        await self._commit.durable()
+
+    def _see_writes(self) -> None:
+        """Let what this turn has changed be read; StoreBusy where the engine cannot write it."""
+        if not self._commit.write_now():
+            raise StoreBusy("the engine takes no writes at the moment")

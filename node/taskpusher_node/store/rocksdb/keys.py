@@ -1,0 +1,131 @@
+"""The layout of keys: a table byte, then fields; names end in 0x00, integers are big-endian, ids are a uid's 16 bytes.
+
+    b id                              birth: added_ms, first head, spec; written at the add
+    j id                              head; absent until something happened to the job
+    a id attempt:4                    earlier attempts, only of jobs that have them
+    s slot:4                          what each slot runs (id, attempt:4, started_ms:8); overwritten for ever
+    l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status
+    r queue 0x00 host 0x00 rank:1 seq:8 id     ready -> waiting_ms:8; all but seq and id is the lane
+    x t:8 id                          when a ttl is over
+    q name                            settings of a queue
+    c name                            counters of a queue, one u64 a state, absolute
+    m name                            format, name, opens, boot, draining
+
+t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
+and r: a claim writes its slot and nothing else, the list of running jobs is in memory.
+"""
+
+import struct
+
+from ...lifecycle import STATES, Head, State
+
+ID_BYTES = 16
+RANK_BASE = 100  # rank = 100 - priority, so that a higher priority comes first
+SUSPECTS = b""  # stands for the host of a job that was running when the process crashed
+
+FORMAT = b"mformat"
+NAME = b"mname"
+OPENS = b"mopens"
+BOOT = b"mboot"
+DRAINING = b"mdraining"
+
+_STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
+_SLOT = struct.Struct(">16sIQ")
+_pack_u64 = struct.Struct(">Q").pack
+_pack_u32 = struct.Struct(">I").pack
+
+
+def id_of(uid: str) -> bytes:
+    """Return the 16 bytes that stand for a uid of this store."""
+    return bytes.fromhex(uid[:32])
+
+
+def listing_prefix(state: State) -> bytes:
+    """Return what all keys of a state's listing begin with."""
+    return b"l" + _STATE_BYTE[state]
+
+
+def listing_key(state: State, t_ms: int, job_id: bytes) -> bytes:
+    """Return the key of a job in a state's listing."""
+    return b"l" + _STATE_BYTE[state] + _pack_u64(t_ms) + job_id
+
+
+def listed(key: bytes) -> tuple[int, bytes]:
+    """Return (t_ms, id) of a listing key."""
+    return int.from_bytes(key[2:10]), key[10:]
+
+
+def listing_time_ms(head: Head) -> int:
+    """Return the time by which a job stands in the listing of its state."""
+    match head.state:
+        case State.WAITING:
+            t_ms = head.waiting_ms
+        case State.SCHEDULED:
+            t_ms = head.due_ms
+        case State.RUNNING:
+            t_ms = head.started_ms
+        case _:
+            t_ms = head.ended_ms
+    return t_ms or 0
+
+
+def lane_of(queue: str, host: bytes, priority: int) -> bytes:
+    """Return what all ready keys of a lane begin with: jobs of one queue, host and priority, in order of arrival."""
+    return b"r" + queue.encode() + b"\0" + host + b"\0" + bytes([RANK_BASE - priority])
+
+
+def parse_lane(lane: bytes) -> tuple[str, bytes, int]:
+    """Return (queue, host, priority) of a lane."""
+    queue, host = lane[1:-2].split(b"\0", 1)
+    return queue.decode(), host, RANK_BASE - lane[-1]
+
+
+def ready_key(lane: bytes, seq: int, job_id: bytes) -> bytes:
+    """Return the key of a job that may be claimed."""
+    return lane + _pack_u64(seq) + job_id
+
+
+def parse_ready(key: bytes) -> tuple[bytes, int, bytes]:
+    """Return (lane, seq, id) of a ready key."""
+    return key[:-24], int.from_bytes(key[-24:-16]), key[-16:]
+
+
+def after_lane(lane: bytes) -> bytes:
+    """Return a key behind all of a lane's: a lane ends in its rank, which is at most 200."""
+    return lane[:-1] + bytes([lane[-1] + 1])
+
+
+def attempt_key(job_id: bytes, n: int) -> bytes:
+    """Return the key of an earlier attempt."""
+    return b"a" + job_id + _pack_u32(n)
+
+
+def slot_key(slot: int) -> bytes:
+    """Return the key of a slot."""
+    return b"s" + _pack_u32(slot)
+
+
+def slot_value(job_id: bytes, attempt: int, started_ms: int) -> bytes:
+    """Return what a slot says of the call that it runs."""
+    return _SLOT.pack(job_id, attempt, started_ms)
+
+
+def parse_slot(value: bytes) -> tuple[bytes, int, int]:
+    """Return (id, attempt, started_ms)."""
+    job_id, attempt, started_ms = _SLOT.unpack(value)
+    return job_id, attempt, started_ms
+
+
+def expiry_key(t_ms: int, job_id: bytes) -> bytes:
+    """Return the key of a ttl's end."""
+    return b"x" + _pack_u64(t_ms) + job_id
+
+
+def parse_expiry(key: bytes) -> tuple[int, bytes]:
+    """Return (t_ms, id) of the end of a ttl."""
+    return int.from_bytes(key[1:9]), key[9:]
+
+
+def u64(n: int) -> bytes:
+    """Return eight bytes."""
+    return _pack_u64(n)

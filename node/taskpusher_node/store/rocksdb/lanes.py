@@ -1,0 +1,259 @@
+"""Which ready job is next: lanes of jobs in order of arrival, and a heap of their heads for each queue.
+
+A lane holds the ready jobs of one queue, host and priority. Its head is in memory, so are some more behind it
+(read-ahead); the rest stays on disk and is loaded in order, from where the last load ended, never from the front.
+Since a new job is always the last of its lane, there is nothing to merge. Pure: the disk is a function it is given.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import NamedTuple
+
+READ_AHEAD = 20_000  # jobs kept in memory behind the heads, of all lanes together
+CHUNK = 512  # jobs loaded at once
+
+
+class Entry(NamedTuple):
+    """A ready job: its place in line, its id, and since when it waits."""
+
+    seq: int
+    id: bytes
+    waiting_ms: int
+
+
+class Lane:
+    """The ready jobs of one queue, host and priority, in order of arrival."""
+
+    __slots__ = ("ahead", "head", "host", "key", "line", "loaded_to", "more", "priority", "ticket")
+
+    def __init__(self, key: bytes, line: "Line", host: bytes, priority: int) -> None:
+        self.key = key
+        self.line = line
+        self.host = host
+        self.priority = priority
+        self.head: Entry | None = None
+        self.ahead: deque[Entry] | None = None  # made when there is more than a head: most lanes are short
+        self.more = False  # on disk behind what is loaded
+        self.loaded_to = 0  # seq of the last entry that is or was in memory
+        self.ticket: tuple[int, int, int, Lane] | None = None  # its one valid entry in the heap of its line
+
+
+class Line:
+    """One queue: the heap of the heads of its lanes, by (-priority, calls of the host, seq)."""
+
+    __slots__ = ("heap", "in_turn", "lanes", "name", "paused")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.paused = False
+        self.heap: list[tuple[int, int, int, Lane]] = []
+        self.lanes: dict[bytes, Lane] = {}
+        self.in_turn = False
+
+
+Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
+"""(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""
+
+
+class Lanes:
+    """All ready jobs. `exclusive` is the host of which never more than one call runs: the suspects of a crash."""
+
+    def __init__(self, load: Load, *, exclusive: bytes, read_ahead: int = READ_AHEAD, chunk: int = CHUNK) -> None:
+        self._load = load
+        self._exclusive = exclusive
+        self._read_ahead = read_ahead
+        self._chunk = chunk
+        self.lines: dict[str, Line] = {}
+        self._turn: deque[Line] = deque()
+        self._by_host: dict[bytes, list[Lane]] = {}
+        self._calls: dict[bytes, int] = {}
+        self._ahead = 0
+
+    def line(self, queue: str) -> Line:
+        """Return a queue's line, made where it is new."""
+        line = self.lines.get(queue)
+        if line is None:
+            line = self.lines[queue] = Line(queue)
+        return line
+
+    def open_lane(self, key: bytes, queue: str, host: bytes, priority: int, head: Entry) -> None:
+        """At start: a lane whose first entry is `head`, and of which nothing else is known."""
+        lane = self._lane(key, queue, host, priority)
+        lane.head, lane.loaded_to, lane.more = head, head.seq, True
+        self._rank(lane)
+
+    def add(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+        """A job became ready: it is the last of its lane, and is on disk already."""
+        lane = self._lane(key, queue, host, priority)
+        if entry.seq <= lane.loaded_to:
+            return  # a load has brought it already
+        if lane.head is None and not lane.more:
+            lane.head, lane.loaded_to = entry, entry.seq
+            self._rank(lane)
+        elif lane.head is None:
+            self._advance(lane)
+            self._rank(lane)
+        elif lane.more or self._ahead >= self._read_ahead:
+            lane.more = True
+        else:
+            if lane.ahead is None:
+                lane.ahead = deque()
+            lane.ahead.append(entry)
+            lane.loaded_to = entry.seq
+            self._ahead += 1
+
+    def put_back(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+        """A job that was picked is ready again, at its old place in line."""
+        lane = self._lane(key, queue, host, priority)
+        if lane.head is not None:
+            waiting = sorted([entry, lane.head, *(lane.ahead or ())])
+            lane.head, lane.ahead = waiting[0], deque(waiting[1:])
+            self._ahead += 1
+        else:
+            lane.head = entry
+        lane.loaded_to = max(lane.loaded_to, entry.seq)
+        self._rank(lane)
+
+    def drop(self, key: bytes, seq: int) -> None:
+        """A waiting job is none any more. Only a head is taken out; others are found stale when their turn comes."""
+        queue = key[1:].split(b"\0", 1)[0].decode()
+        lane = self.lines[queue].lanes.get(key) if queue in self.lines else None
+        if lane is not None and lane.head is not None and lane.head.seq == seq:
+            self._advance(lane)
+            self._rank(lane)
+
+    def pause(self, queue: str, *, on: bool) -> None:
+        """Take a queue out of the turn, or back in."""
+        line = self.line(queue)
+        line.paused = on
+        self._put_in_turn(line)
+
+    def pick(self, *, idle_only: bool, skip: AbstractSet[bytes]) -> tuple[Lane, Entry] | None:
+        """Return the next job and take it out: of each queue in turn, by the order of its line.
+
+        With `idle_only` a job of a host with no call running, unless all ready jobs are of one host. A picked job
+        counts as a call of its host until `ended`.
+        """
+        busy: list[Lane] = []
+        for _ in range(len(self._turn)):
+            line = self._turn[0]
+            if line.paused or not line.heap:
+                self._turn.popleft()
+                line.in_turn = False
+                continue
+            self._turn.rotate(-1)
+            lane = self._best(line, idle_only=idle_only, skip=skip, busy=busy)
+            if lane is not None:
+                return lane, self._take(lane)
+        if busy and len({lane.host for lane in busy}) == 1:
+            return busy[0], self._take(busy[0])
+        return None
+
+    def ended(self, host: bytes) -> None:
+        """A call of the host has ended, so its lanes move up in their lines."""
+        calls = self._calls[host] - 1
+        if calls:
+            self._calls[host] = calls
+        else:
+            del self._calls[host]
+        for lane in self._by_host.get(host, ()):
+            if len(lane.line.heap) > 1:
+                self._rank(lane)
+
+    def calls(self, host: bytes) -> int:
+        """Return how many calls of a host run."""
+        return self._calls.get(host, 0)
+
+    def oldest_waiting_ms(self, queue: str) -> int | None:
+        """Return since when the oldest job of a queue waits: lanes are in order of arrival, so it is a head."""
+        lanes = self.line(queue).lanes.values()
+        return min((lane.head.waiting_ms for lane in lanes if lane.head is not None), default=None)
+
+    def _lane(self, key: bytes, queue: str, host: bytes, priority: int) -> Lane:
+        line = self.line(queue)
+        lane = line.lanes.get(key)
+        if lane is None:
+            lane = line.lanes[key] = Lane(key, line, host, priority)
+            self._by_host.setdefault(host, []).append(lane)
+        return lane
+
+    def _best(self, line: Line, *, idle_only: bool, skip: AbstractSet[bytes], busy: list[Lane]) -> Lane | None:
+        """Return the first lane of a line that may run; lanes that only `idle_only` keeps back go into `busy`."""
+        aside = []
+        best = None
+        heap = line.heap
+        while heap and best is None:
+            ticket = heap[0]
+            lane = ticket[3]
+            if lane.ticket is not ticket or lane.head is None:
+                heappop(heap)
+                continue
+            rank = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq)
+            if rank != ticket[:3]:
+                lane.ticket = (*rank, lane)
+                heapreplace(heap, lane.ticket)
+                continue
+            if lane.host in skip or (lane.host == self._exclusive and rank[1]):
+                aside.append(heappop(heap))
+            elif idle_only and rank[1]:
+                busy.append(lane)
+                aside.append(heappop(heap))
+            else:
+                best = lane
+        for ticket in aside:
+            heappush(heap, ticket)
+        return best
+
+    def _take(self, lane: Lane) -> Entry:
+        entry = lane.head
+        assert entry is not None  # noqa: S101 - `_best` returns lanes that have one
+        self._calls[lane.host] = self._calls.get(lane.host, 0) + 1
+        self._advance(lane)
+        if lane.head is None and not lane.more:
+            self._forget(lane)
+        elif lane.head is None:
+            lane.ticket = None
+        return entry
+
+    def _advance(self, lane: Lane) -> None:
+        """Let the next entry be the head, from memory or from disk."""
+        lane.head = None
+        if lane.ahead:
+            lane.head = lane.ahead.popleft()
+            self._ahead -= 1
+        elif lane.more:
+            room = max(1, min(self._chunk, self._read_ahead - self._ahead))
+            entries, lane.more = self._load(lane.key, lane.loaded_to, room)
+            if entries:
+                lane.head, lane.loaded_to = entries[0], entries[-1].seq
+                lane.ahead = deque(entries[1:])
+                self._ahead += len(entries) - 1
+
+    def _rank(self, lane: Lane) -> None:
+        """Give the lane's head its place in the heap of its line."""
+        if lane.head is None:
+            if not lane.more:
+                self._forget(lane)
+            return
+        line = lane.line
+        lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, lane)
+        heappush(line.heap, lane.ticket)
+        if len(line.heap) > 2 * len(line.lanes) + 64:
+            line.heap = [ticket for ticket in line.heap if ticket[3].ticket is ticket]
+            heapify(line.heap)
+        self._put_in_turn(line)
+
+    def _put_in_turn(self, line: Line) -> None:
+        if not line.in_turn and not line.paused:
+            line.in_turn = True
+            self._turn.append(line)
+
+    def _forget(self, lane: Lane) -> None:
+        lane.ticket = None
+        del lane.line.lanes[lane.key]
+        lanes = self._by_host[lane.host]
+        lanes.remove(lane)
+        if not lanes:
+            del self._by_host[lane.host]

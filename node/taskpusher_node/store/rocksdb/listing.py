@@ -1,0 +1,128 @@
+"""Reading jobs: pages of a state in the total order (t, uid), and the earlier attempts of one job."""
+
+import asyncio
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from taskpusher.job import status_in
+
+from ...lifecycle import State
+from ..base import Filters, JobView, Page, UnknownPosition
+from . import keys, records
+from .book import Book
+
+_CHUNK = 200  # entries examined before the loop gets its turn
+_SOONEST_FIRST = frozenset({State.WAITING, State.SCHEDULED})
+_T_MAX = 2**64 - 1
+
+
+class Listing:
+    """Pages over the listing index; running jobs are listed from memory."""
+
+    def __init__(self, book: Book, scan_limit: int) -> None:
+        self._book = book
+        self._scan_limit = scan_limit
+
+    async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
+        """Return at most `limit` jobs behind the position `after`, from at most `scan_limit` entries examined."""
+        position = self._position(state, after) if after is not None else None
+        jobs: list[JobView] = []
+        examined = 0
+        while examined < self._scan_limit:
+            entries, exhausted = self._entries(state, position, filters)
+            for index, (t_ms, job_id, value) in enumerate(entries, 1):
+                position = (t_ms, job_id)
+                examined += 1
+                job = self._chosen(state, job_id, value, filters)
+                if job is not None:
+                    jobs.append(job)
+                if len(jobs) == limit or examined == self._scan_limit:
+                    exhausted = exhausted and index == len(entries)
+                    return Page(jobs, None if exhausted else self._token(position))
+            if exhausted:
+                break
+            await asyncio.sleep(0)
+        return Page(jobs, None)
+
+    def advance_first_waiting(self) -> int | None:
+        """Move the low-water mark of the waiting up to the first entry; returns since when the oldest waits."""
+        book = self._book
+        prefix = keys.listing_prefix(State.WAITING)
+        found = book.db.scan(book.first_waiting, prefix, len(book.calls) + 1)
+        if found:
+            book.first_waiting = found[0][0]
+        waiting = (keys.listed(key) for key, _ in found)
+        return next((t_ms for t_ms, job_id in waiting if job_id not in book.calls), None)
+
+    def _token(self, position: tuple[int, bytes]) -> str:
+        return f"{position[0]}~{self._book.uid_of(position[1])}"
+
+    def _position(self, state: State, after: str) -> tuple[int, bytes]:
+        t_text, separator, uid = after.partition("~")
+        job_id = self._book.id_of(uid if separator else after)
+        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and int(t_text) <= _T_MAX)):
+            raise UnknownPosition(after)
+        if separator:
+            return int(t_text), job_id
+        view = self._book.view(job_id)
+        if view is None or view.head.state is not state:
+            raise UnknownPosition(after)
+        return keys.listing_time_ms(view.head), job_id
+
+    def _entries(
+        self, state: State, position: tuple[int, bytes] | None, filters: Filters
+    ) -> tuple[list[tuple[int, bytes, bytes]], bool]:
+        """Return the next entries (t_ms, id, listing value) behind a position, and whether they are the last ones."""
+        if state is State.RUNNING:
+            return self._running(position, filters), True
+        prefix = keys.listing_prefix(state)
+        since_ms = filters.since_ms or 0
+        until_ms = _T_MAX if filters.until_ms is None else filters.until_ms
+        forwards = state in _SOONEST_FIRST
+        if forwards:
+            mark = self._book.first_waiting if state is State.WAITING else self._book.first_due
+            start = max(mark, keys.listing_key(state, since_ms, b""))
+            if position is not None:
+                start = max(start, keys.listing_key(state, *position))
+        else:
+            start = keys.listing_key(state, until_ms, b"")
+            if position is not None:
+                start = min(start, keys.listing_key(state, *position))
+        found = self._book.db.scan(start, prefix, _CHUNK, backwards=not forwards)
+        entries = [(*keys.listed(key), value) for key, value in found]
+        within = [e for e in entries if since_ms <= e[0] < until_ms]
+        if within and within[0][:2] == position:
+            del within[0]  # the seek ends on the position itself
+        return within, len(found) < _CHUNK or not since_ms <= entries[-1][0] < until_ms
+
+    def _running(self, position: tuple[int, bytes] | None, filters: Filters) -> list[tuple[int, bytes, bytes]]:
+        def within() -> Iterator[tuple[int, bytes, bytes]]:
+            for call in self._book.calls.values():
+                t_ms = call.head.started_ms or 0
+                late = position is not None and (t_ms, call.id) >= position
+                early = filters.since_ms is not None and t_ms < filters.since_ms
+                if not late and not early and (filters.until_ms is None or t_ms < filters.until_ms):
+                    yield t_ms, call.id, records.listing_value(call.spec, call.head)
+
+        return sorted(within(), reverse=True)
+
+    def _chosen(self, state: State, job_id: bytes, value: bytes, filters: Filters) -> JobView | None:
+        """Return the job of an entry where it is in this state and passes the filters."""
+        if state is State.WAITING and job_id in self._book.calls:
+            return None  # its entry stays until its call has ended
+        queue, host, status = records.parse_listing(value)
+        if filters.queue not in (None, queue) or filters.host not in (None, host):
+            return None
+        if filters.status is not None and (status is None or not status_in(status, filters.status)):
+            return None
+        view = self._book.view(job_id)
+        # the loop had its turn since the entries were read
+        return view if view is not None and view.head.state is state else None
+
+
+def earlier_attempts(book: Book, job_id: bytes, view: JobView) -> JobView:
+    """Return the job with its earlier attempts, newest first."""
+    prefix = b"a" + job_id
+    found = book.db.scan(keys.attempt_key(job_id, 2**32 - 1), prefix, records.ATTEMPTS_KEPT, backwards=True)
+    return structs.replace(view, attempts=[records.decode_attempt(value) for _, value in found])

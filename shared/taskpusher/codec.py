@@ -1,0 +1,29 @@
+"""How values look on the wire: RFC 3339 times in UTC with milliseconds, JSON by orjson."""
+
+from datetime import UTC, datetime
+
+import orjson
+
+to_json = orjson.dumps
+
+
+def raw_json(text: bytes) -> orjson.Fragment:
+    """Wrap JSON text that was checked when it came in, so that it goes out to the letter."""
+    return orjson.Fragment(text)
+
+
+def to_time(unix_ms: int | None) -> str | None:
+    """Return `2026-11-24T23:13:32.123Z` for Unix milliseconds, None for None."""
+    if unix_ms is None:
+        return None
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def parse_time(text: str) -> int:
+    """Return Unix milliseconds for an RFC 3339 time; ValueError without a time zone or for any other text."""
+    if len(text) < len("2026-11-24T23:13:32Z") or text[10] not in "Tt ":
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,16 @@
+"""The names of the headers that TaskPusher sends and reads, each written here once."""
+
+VERSION = "TaskPusher-Version"
+
+# What a target is told with each call.
+JOB = "TaskPusher-Job"
+ATTEMPT = "TaskPusher-Attempt"
+CALL = "TaskPusher-Call"
+MAX_ATTEMPTS = "TaskPusher-Max-Attempts"
+QUEUE = "TaskPusher-Queue"
+DUE = "TaskPusher-Due"
+NODE = "TaskPusher-Node"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+# W3C Trace Context: taken from POST /add, given on to the target.
+TRACE = ("traceparent", "tracestate")

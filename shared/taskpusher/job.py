@@ -1,0 +1,86 @@
+"""The job as it was asked for: every field with its default, and the few rules that are read out of its fields."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
+DEFAULT_QUEUE = "default"
+
+Seconds = Annotated[float, Meta(ge=0, le=315_360_000)]  # ten years
+QueueName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")]
+
+
+class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
+    """Delays that grow: initial * factor ** (n - 1) up to max seconds, each less a random share up to jitter."""
+
+    initial: Seconds = 1.0
+    factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    max: Seconds = 3600.0
+    jitter: Annotated[float, Meta(ge=0, le=1)] = 0.5
+
+
+class Spec(Struct, frozen=True, array_like=True):
+    """What to call, when and how often: fixed by POST /add, never changed by running."""
+
+    url: str
+    host: str  # lower-case host:port, what fairness between targets goes by
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    body: bytes | None = None
+    body_kind: str | None = None  # text, json, base64: how the body was given, and so is shown again
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    delay_s: float | None = None
+    run_at_ms: int | None = None
+    timeout_s: float = 300.0
+    max_attempts: int = 1
+    unreached_attempts: int = 10
+    backoff: Backoff | list[float] = Backoff()
+    success: str = "200"
+    ttl_s: float | None = None
+    meta: bytes | None = None  # a JSON object, as given
+    trace: dict[str, str] = {}  # W3C Trace Context headers of the add
+
+
+def parse_statuses(text: str) -> tuple[range, ...]:
+    """Return the status ranges of "200", "200,204", "2xx" or "200-299"; ValueError for any other text."""
+    ranges = []
+    for part in text.split(","):
+        single = re.fullmatch(r"\s*([1-5])(\d\d|[xX]{2})(?:-([1-5]\d\d))?\s*", part, re.ASCII)
+        if single is None:
+            raise ValueError(text)
+        hundred, rest, last = single.groups()
+        if rest.lower() == "xx":
+            if last is not None:
+                raise ValueError(text)
+            ranges.append(range(int(hundred) * 100, int(hundred) * 100 + 100))
+        else:
+            first = int(hundred + rest)
+            ranges.append(range(first, int(last or first) + 1))
+    return tuple(ranges)
+
+
+@lru_cache(maxsize=1024)
+def _ranges(text: str) -> tuple[range, ...]:
+    return parse_statuses(text)
+
+
+def status_in(status: int, text: str) -> bool:
+    """Tell whether a status is among those of a text that `parse_statuses` takes."""
+    return any(status in span for span in _ranges(text))
+
+
+def backoff_delay_s(backoff: Backoff | Sequence[float], n: int, random_share: float) -> float:
+    """Return the seconds to wait after the n-th failed call (n from 1); `random_share` is drawn from [0, 1).
+
+    A list gives its n-th delay, the last one for all later calls.
+    """
+    if not isinstance(backoff, Backoff):
+        return backoff[min(n, len(backoff)) - 1]
+    # 64 doublings pass any maximum, and a power of 1,000 would overflow
+    grown = backoff.initial * backoff.factor ** min(n - 1, 64)
+    return min(backoff.max, grown) * (1 - backoff.jitter * random_share)
