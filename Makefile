@@ -1,0 +1,51 @@
+# What a newcomer needs: `make run` and `make test`. Everything goes into .venv and Debian's packages.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Debian packages that the tests need: curl is the client of the README, openssl makes certificates.
+TEST_PACKAGES := curl openssl
+
+.PHONY: run install test test-packages check format lock clean
+
+run: install  ## start a node on localhost:9900 with its store in ./taskpusher-data
+	@$(BIN)/taskpusher --log-level=debug --address=localhost:9900 --store=taskpusher-data
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "TaskPusher needs Python 3.11 or newer"; exit 1; }
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	    echo "Python cannot make an environment; the Debian package python3-venv, which can, is installed now"; \
+	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --quiet --active --locked --inexact
+	@touch $@
+
+test-packages:
+	@missing=""; for package in $(TEST_PACKAGES); do command -v $$package >/dev/null || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "The tests need these Debian packages, which are installed now:$$missing"; \
+	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; \
+	fi
+
+test: install test-packages  ## install what the tests need and run them all
+	$(BIN)/python -m pytest
+
+check: install  ## lint, format, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: install
+	$(BIN)/uv lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
