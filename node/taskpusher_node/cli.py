@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,15 @@ import click
 
 from taskpusher import uid as uids
 from taskpusher.job import parse_statuses
-from taskpusher.logs import LEVELS, configure
 
-from .config import Config, settings
+from .config import LOG_LEVELS, Config, settings
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # sysexits' EX_CONFIG: systemd does not restart on it
 
 _TYPES: dict[str, Any] = {
     "concurrency": click.IntRange(1, 10_000),
-    "log_level": click.Choice(LEVELS),
+    "log_level": click.Choice(LOG_LEVELS),
     "store": click.Path(file_okay=False, path_type=Path),
 }
 _ONE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
@@ -74,7 +74,6 @@ def node(**given: Any) -> None:
     """
     config = Config(**given)
     _check(config)
-    configure(config.log_level)
     sys.exit(_run(config))
 
 
@@ -99,14 +98,28 @@ def _refuse(text: str) -> None:
     sys.exit(EXIT_CONFIG)
 
 
+def _greet(config: Config, url: str, name: str) -> None:
+    """Tell a person at a terminal what to do first."""
+    if config.log_level == "debug":
+        login = "-u USER:PASSWORD " if config.basicauth is not None else ""
+        click.echo(
+            f"\nTaskPusher is ready at {url}. Its store is {config.store}, named {name}.\n"
+            f"  Push a first job:  curl {login}-d url={url}/health {url}/add\n"
+            f"  See its result:    curl {login}{url}/jobs/completed, or {url}/job/ and the uid of the answer\n"
+        )
+
+
 def _run(config: Config) -> int:
-    import uvloop  # noqa: PLC0415 - aiohttp and rocksdict take half a second, and --help needs neither
+    # imported here, for they take half a second, and --help needs none of them
+    import uvloop  # noqa: PLC0415
+    from taskpusher.logs import configure  # noqa: PLC0415
 
     from .server import ConfigError, serve  # noqa: PLC0415
     from .store.base import StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
 
+    configure(config.log_level)
     try:
-        return uvloop.run(serve(config))
+        return uvloop.run(serve(config, partial(_greet, config)))
     except (ConfigError, StoreRefused) as error:
         click.echo(f"taskpusher: {error}", err=True)
         return EXIT_CONFIG

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 CONCURRENCY = 4
+LOG_LEVELS = ("production", "debug")
 
 
 def _setting(default: Any, text: str, *, advanced: bool = False) -> Any:

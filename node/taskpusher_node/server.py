@@ -5,6 +5,7 @@ import ipaddress
 import signal
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -42,17 +43,18 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def serve(config: Config) -> int:
+async def serve(config: Config, ready: Callable[[str, str], None]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
-    Raises ConfigError, StoreLocked, StoreRefused, StoreFailed, and OSError where it cannot listen.
+    `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked, StoreRefused, StoreFailed, and OSError where it cannot listen.
     """
-    return await _Node(config).run()
+    return await _Node(config, ready).run()
 
 
 class _Node:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, ready: Callable[[str, str], None]) -> None:
         self._config = config
+        self._tell_ready = ready
         self._status = Status()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -159,6 +161,7 @@ class _Node:
         self._status.base = Phase.READY
         urls = [url_of(sock) for sock in sockets]
         log.warning("ready", name=name, store=str(self._config.store), addresses=urls, version=__version__)
+        self._tell_ready(urls[0], name)
 
     def _stalled(self, on: bool) -> None:  # noqa: FBT001
         self._status.stalled = on

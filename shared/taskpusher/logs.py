@@ -6,8 +6,6 @@ import sys
 import orjson
 import structlog
 
-LEVELS = ("production", "debug")
-
 
 def configure(level: str) -> None:
     """Set up structlog for the process; both write to standard output."""
