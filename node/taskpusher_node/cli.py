@@ -112,6 +112,7 @@ def _greet(config: Config, url: str, name: str) -> None:
 def _run(config: Config) -> int:
     # imported here, for they take half a second, and --help needs none of them
     import uvloop  # noqa: PLC0415
+
     from taskpusher.logs import configure  # noqa: PLC0415
 
     from .server import ConfigError, serve  # noqa: PLC0415

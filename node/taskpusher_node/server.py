@@ -46,7 +46,8 @@ def unix_ms() -> int:
 async def serve(config: Config, ready: Callable[[str, str], None]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
-    `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked, StoreRefused, StoreFailed, and OSError where it cannot listen.
+    `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked,
+    StoreRefused, StoreFailed, and OSError where it cannot listen.
     """
     return await _Node(config, ready).run()
 
