@@ -12,6 +12,7 @@ from taskpusher import uid as uids
 from taskpusher.job import parse_statuses
 
 from .config import LOG_LEVELS, Config, settings
+from .runner.signing import BadSecret, parse_secrets
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # sysexits' EX_CONFIG: systemd does not restart on it
@@ -86,6 +87,10 @@ def _check(config: Config) -> None:
         _refuse(f"name: {config.name!r} is not {uids.NAME_RULE}")
     if config.basicauth is not None and not config.basicauth.partition(":")[1]:
         _refuse("basicauth: give it as USER:PASSWORD")
+    try:
+        parse_secrets(config.signing_secrets)
+    except BadSecret as error:
+        _refuse(f"signing_secrets: {error}")
     if config.unreached_status:
         try:
             parse_statuses(config.unreached_status)

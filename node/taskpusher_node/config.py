@@ -38,6 +38,9 @@ class Config:
         'Answers that mean the application was not reached: "502,503" suits a proxy that is up during deploys.',
         advanced=True,
     )
+    signing_secrets: str = _setting(
+        "", "Sign calls by Standard Webhooks with these secrets: base64, several while rotating.", advanced=True
+    )
     max_timeout: float = _setting(86_400.0, "The longest timeout, in seconds, that a job may ask for.", advanced=True)
     max_queues: int = _limit(1_000, "How many queues there may be.")
     max_url_bytes: int = _limit(8_192, "Longest url.")

@@ -23,6 +23,7 @@ from .config import Config
 from .dispatcher import Dispatcher, unfinished
 from .rates import Rates
 from .runner.http import HttpRunner
+from .runner.signing import parse_secrets
 from .scheduler import Scheduler
 from .status import Phase, Status
 from .store.base import Events
@@ -72,7 +73,11 @@ class _Node:
         )
         try:
             status.name, status.draining = store.name, store.draining
-            runner = HttpRunner(store.name, max_response_bytes=config.max_response_bytes)
+            runner = HttpRunner(
+                store.name,
+                max_response_bytes=config.max_response_bytes,
+                signing_keys=parse_secrets(config.signing_secrets),
+            )
             dispatcher = Dispatcher(
                 store,
                 runner.call,

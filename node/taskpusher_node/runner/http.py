@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -15,6 +16,7 @@ from taskpusher.job import Spec
 
 from ..lifecycle import Head, Response
 from ..retry import Kind, Outcome, is_stale
+from .signing import signed_headers
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 1.5  # shorter than that of Apache, Node and gunicorn, so that we close a connection before they do
@@ -56,9 +58,10 @@ _wire: ContextVar[list[_Wire]] = ContextVar("wire")
 class HttpRunner:
     """Calls with connections that are kept for the next call, and with fresh ones where a kept one has died."""
 
-    def __init__(self, node: str, *, max_response_bytes: int) -> None:
+    def __init__(self, node: str, *, max_response_bytes: int, signing_keys: Sequence[bytes] = ()) -> None:
         self._node = node
         self._cap = max_response_bytes
+        self._keys = signing_keys
         self._kept = _session(kept=True)
         self._fresh = _session(kept=False)
 
@@ -115,9 +118,13 @@ class HttpRunner:
             told["Content-Type"] = _CONTENT_TYPES[spec.body_kind]
         own = {name.lower() for name in spec.headers}
         told = {name: value for name, value in told.items() if name.lower() not in own} if own else told
+        given = spec.headers
+        if self._keys:
+            signed = signed_headers(self._keys, uid, int(time()), spec.body or b"")
+            given = {**{name: value for name, value in given.items() if name.lower() not in signed}, **signed}
         return {
             **told,
-            **spec.headers,
+            **given,
             **spec.trace,
             headers.JOB: uid,
             headers.ATTEMPT: str(head.tries + 1),
