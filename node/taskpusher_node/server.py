@@ -30,6 +30,7 @@ from .store.base import Events
 from .store.rocksdb import RocksStore
 
 BACKLOG = 1_024
+PORT_MAX = 65_535
 SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
 
 log = structlog.get_logger()
@@ -191,7 +192,7 @@ def listen(config: Config) -> list[socket.socket]:
     """
     host, _, port_text = config.address.rpartition(":")
     host = host.strip("[]")
-    if not host or not port_text.isdigit():
+    if not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > PORT_MAX:
         raise ConfigError(f"address: {config.address} is not HOST:PORT")
     try:
         found = socket.getaddrinfo(host, int(port_text), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
