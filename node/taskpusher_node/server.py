@@ -1,6 +1,7 @@
 """Builds a node from its settings, starts its parts in order and stops them in the reverse one."""
 
 import asyncio
+import errno
 import ipaddress
 import signal
 import socket
@@ -214,7 +215,7 @@ def listen(config: Config) -> list[socket.socket]:
         try:
             sock.bind((sockaddr[0], port, *sockaddr[2:]))
         except OSError as error:
-            if sockets and error.errno != 98:  # noqa: PLR2004
+            if sockets and error.errno != errno.EADDRINUSE:
                 continue  # localhost names ::1 also where there is no IPv6
             raise
         sockets.append(sock)
