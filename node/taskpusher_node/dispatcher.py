@@ -19,6 +19,7 @@ from .retry import Kind, Outcome, judge
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
 
 PROGRESS_EVERY_S = 5.0
+CLAIM_AT_ONCE = 256  # so that thousands of slots do not hold up the loop
 
 Call = Callable[[str, Spec, Head], Awaitable[Outcome]]
 
@@ -96,8 +97,9 @@ class Dispatcher:
             if free <= 0 or not self._claiming:
                 continue
             self._idle.clear()
+            n = min(free, CLAIM_AT_ONCE)
             try:
-                claimed = await self._store.claim(free, reserve=self._reserve, skip=frozenset())
+                claimed = await self._store.claim(n, reserve=max(0, self._reserve - (free - n)), skip=frozenset())
             except StoreBusy:
                 await asyncio.sleep(0.05)
                 self._wake.set()
@@ -108,6 +110,8 @@ class Dispatcher:
             for job in claimed:
                 task = asyncio.create_task(self._perform(job))
                 self._calls[job.token] = task
+            if len(claimed) == n < free:
+                self._wake.set()
             if not self._calls:
                 self._idle.set()
 

@@ -65,7 +65,7 @@ class _Node:
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
     async def run(self) -> int:
-        """Start, wait, stop. What is started last is stopped first, but for HTTP, which outlives the last call."""
+        """Listen, open the store, run until a signal or a failure, close the store."""
         config, status = self._config, self._status
         sockets = listen(config)
         starting = await self._start_http(sockets, self._starting_app())
@@ -75,46 +75,47 @@ class _Node:
         )
         try:
             status.name, status.draining = store.name, store.draining
-            runner = HttpRunner(
-                store.name,
-                max_response_bytes=config.max_response_bytes,
-                signing_keys=parse_secrets(config.signing_secrets),
-            )
-            dispatcher = Dispatcher(
-                store,
-                runner.call,
-                concurrency=config.concurrency,
-                unreached_status=config.unreached_status,
-                now_ms=unix_ms,
-            )
-            scheduler = Scheduler(store, unix_ms)
-            rates = Rates(store.totals)
-            app = self._app(store, dispatcher, rates)
             await starting.cleanup()
-            http = await self._start_http(sockets, app)
-            rates.start()
-            for task in (dispatcher.start(), scheduler.start()):
-                task.add_done_callback(self._ended)
-            self._ready(store.name, sockets)
-
-            await self._stop.wait()
-
-            if status.failure is None:
-                status.base = Phase.STOPPING
-            log.warning("stopping", reason=status.reason, **unfinished(store))
-            store.park()
-            await scheduler.stop()
-            if status.failure is None:
-                await dispatcher.drain(timeout_s=config.drain_timeout, grace_s=config.stop_grace, hurry=self._hurry)
-            else:
-                await dispatcher.stop()
-            await rates.stop()
-            await runner.close()
-            await http.cleanup()
+            if not self._stop.is_set():
+                await self._run_jobs(store, sockets)
         finally:
             await store.close()
         log.warning("stopped", failure=status.failure)
         return 0 if status.failure is None else 1
+
+    async def _run_jobs(self, store: RocksStore, sockets: list[socket.socket]) -> None:
+        """Start, wait, stop: what is started last is stopped first, but for HTTP, which outlives the last call."""
+        config, status = self._config, self._status
+        runner = HttpRunner(
+            store.name,
+            max_response_bytes=config.max_response_bytes,
+            signing_keys=parse_secrets(config.signing_secrets),
+        )
+        dispatcher = Dispatcher(
+            store, runner.call, concurrency=config.concurrency, unreached_status=config.unreached_status, now_ms=unix_ms
+        )
+        scheduler = Scheduler(store, unix_ms)
+        rates = Rates(store.totals)
+        http = await self._start_http(sockets, self._app(store, dispatcher, rates))
+        rates.start()
+        for task in (dispatcher.start(), scheduler.start()):
+            task.add_done_callback(self._ended)
+        self._ready(store.name, sockets)
+
+        await self._stop.wait()
+
+        if status.failure is None:
+            status.base = Phase.STOPPING
+        log.warning("stopping", reason=status.reason, **unfinished(store))
+        store.park()
+        await scheduler.stop()
+        if status.failure is None:
+            await dispatcher.drain(timeout_s=config.drain_timeout, grace_s=config.stop_grace, hurry=self._hurry)
+        else:
+            await dispatcher.stop()
+        await rates.stop()
+        await runner.close()
+        await http.cleanup()
 
     def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates) -> web.Application:
         config, status = self._config, self._status
