@@ -1,6 +1,7 @@
 """How values look on the wire: RFC 3339 times in UTC with milliseconds, JSON by orjson."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -16,7 +17,12 @@ def to_time(unix_ms: int | None) -> str | None:
     """Return `2026-11-24T23:13:32.123Z` for Unix milliseconds, None for None."""
     if unix_ms is None:
         return None
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_time(text: str) -> int:

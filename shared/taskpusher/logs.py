@@ -1,28 +1,55 @@
-"""Logs: JSON lines in production, one a finished call; lines for people in debug."""
+"""Logs: JSON lines in production, one a finished call; lines for people in debug. Both go to standard output."""
 
+import asyncio
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import structlog
 
+WRITE_WITHIN_S = 0.05  # lines of this long are written at once: a system call for each would cost more than the line
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Show control characters instead of sending them to a terminal: targets and jobs may say anything."""
-    for key, value in event.items():
-        if isinstance(value, str) and key != "exception" and _CONTROL.search(value):
-            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
-    return event
+class LineWriter:
+    """Writes lines to a file, those of a moment together; outside a loop, and for errors, at once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lines: list[bytes] = []
+
+    def info(self, line: bytes) -> None:
+        """Write a line soon."""
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_later(WRITE_WITHIN_S, self.flush)
+            except RuntimeError:
+                self.flush()
+
+    debug = info
+
+    def warning(self, line: bytes) -> None:
+        """Write a line, and all before it, now."""
+        self._lines.append(line)
+        self.flush()
+
+    error = critical = exception = warning
+
+    def flush(self) -> None:
+        """Write what is left."""
+        lines, self._lines = self._lines, []
+        if lines:
+            self._file.write(b"\n".join(lines) + b"\n")
+            self._file.flush()
 
 
 def configure(level: str) -> None:
-    """Set up structlog for the process; both write to standard output."""
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    """Set up structlog for the process: `production` or `debug`."""
     if level == "debug":
         structlog.configure(
             processors=[
@@ -37,14 +64,23 @@ def configure(level: str) -> None:
             cache_logger_on_first_use=True,
         )
         return
+    writer = LineWriter(sys.stdout.buffer)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            stamp,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(),
+        logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
     )
+
+
+def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Show control characters instead of sending them to a terminal: targets and jobs may say anything."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception" and _CONTROL.search(value):
+            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+    return event

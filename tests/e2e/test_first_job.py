@@ -79,5 +79,7 @@ async def test_the_log_has_one_json_line_for_each_finished_call(node, http, targ
     await node.start()
     uid = await add(http, node, url=f"{target.url}/ok", queue="mail")
     await until(http, node, completed=1)
+    node.signal(15)
+    await node.wait()
     (line,) = node.events("call")
     assert (line["uid"], line["queue"], line["status"], line["state"]) == (uid, "mail", 200, "completed")

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from time import monotonic, time
 
 import aiohttp
@@ -23,6 +23,8 @@ KEEPALIVE_S = 1.5  # shorter than that of Apache, Node and gunicorn, so that we 
 STALE_WITHIN_S = 0.1  # a hang-up so soon after the request left was the end of a kept connection
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
+_BODYLESS = frozenset({"GET", "HEAD"})
+_NO_CONTENT_TYPE = ("Content-Type",)
 _CONTENT_TYPES = {
     "text": "text/plain; charset=utf-8",
     "json": "application/json",
@@ -83,14 +85,15 @@ class HttpRunner:
         return Outcome(Kind.ANSWERED, monotonic() - start, response=response)
 
     async def _exchange(self, session: aiohttp.ClientSession, uid: str, spec: Spec, head: Head) -> Response:
-        timeout = aiohttp.ClientTimeout(total=spec.timeout_s, connect=min(CONNECT_TIMEOUT_S, spec.timeout_s))
         async with session.request(
             spec.method,
             URL(spec.url, encoded=True),
             headers=self._headers(uid, spec, head),
             data=spec.body,
-            timeout=timeout,
+            timeout=_timeout(spec.timeout_s),
             allow_redirects=False,
+            # else a POST without a body would say that it has one of application/octet-stream
+            skip_auto_headers=_NO_CONTENT_TYPE if spec.body is None and spec.method not in _BODYLESS else None,
         ) as answer:
             body = b""
             more = True
@@ -148,12 +151,16 @@ def _session(*, kept: bool) -> aiohttp.ClientSession:
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # 64 KiB may inflate to anything
-        skip_auto_headers=("Content-Type",),
         timeout=aiohttp.ClientTimeout(total=None),
     )
     # aiohttp sends an idempotent request again by itself when the server hangs up: a call nobody would have recorded
     session._retry_connection = False  # noqa: SLF001
     return session
+
+
+@lru_cache(maxsize=256)
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
 
 
 def _failed(error: Exception, spec: Spec, wires: list[_Wire], duration_s: float) -> Outcome:

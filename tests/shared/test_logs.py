@@ -1,0 +1,58 @@
+"""Log lines: JSON in production, for people in debug, and no control character for a terminal."""
+
+import asyncio
+import io
+import subprocess
+import sys
+
+import orjson
+
+from taskpusher.logs import LineWriter
+
+SCRIPT = """
+import structlog
+from taskpusher.logs import configure
+configure({level!r})
+log = structlog.get_logger()
+log.info("call", error="a\\x1b[31mred\\nnew line", uid="1-x")
+log.debug("detail", n=1)
+log.warning("end")
+"""
+
+
+def lines_of(level):
+    ended = subprocess.run([sys.executable, "-c", SCRIPT.format(level=level)], capture_output=True, check=True)
+    return ended.stdout.splitlines()
+
+
+def test_production_writes_json_lines_without_debug():
+    lines = [orjson.loads(line) for line in lines_of("production")]
+    assert [line["event"] for line in lines] == ["call", "end"]
+    assert lines[0]["error"] == "a\x1b[31mred\nnew line"
+    assert lines[0]["timestamp"].endswith("Z")
+
+
+def test_debug_shows_control_characters_instead_of_sending_them():
+    lines = lines_of("debug")
+    assert len(lines) == 3
+    assert rb"\x1b[31mred\x0anew line" in lines[0]
+    assert b"\x1b" not in b"".join(lines)
+
+
+async def test_lines_of_a_moment_are_written_together_and_a_warning_at_once():
+    file = io.BytesIO()
+    writer = LineWriter(file)
+    writer.info(b"one")
+    writer.info(b"two")
+    assert file.getvalue() == b""
+    writer.warning(b"three")
+    assert file.getvalue() == b"one\ntwo\nthree\n"
+    writer.info(b"four")
+    await asyncio.sleep(0.2)
+    assert file.getvalue() == b"one\ntwo\nthree\nfour\n"
+
+
+def test_outside_a_loop_lines_are_written_at_once():
+    file = io.BytesIO()
+    LineWriter(file).info(b"one")
+    assert file.getvalue() == b"one\n"
