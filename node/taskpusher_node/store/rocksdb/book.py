@@ -154,6 +154,10 @@ class Book:
             if head.last.n >= records.ATTEMPTS_KEPT:
                 batch.delete(keys.attempt_key(job_id, head.last.n - records.ATTEMPTS_KEPT + 1))
 
+    def earlier_attempts(self, job_id: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the entries of a job's earlier attempts, oldest first."""
+        return self.db.scan(keys.attempt_key(job_id, 0), keys.attempt_key(job_id, 2**32 - 1), records.ATTEMPTS_KEPT)
+
     def count(self, queue: str, state: State, by: int) -> None:
         """Change a counter; the open batch writes it as an absolute value."""
         counts = self.counts.get(queue)
@@ -186,7 +190,7 @@ class Book:
     def _load(self, lane: bytes, after_seq: int, n: int) -> tuple[list[Entry], bool]:
         """Read the next ready jobs of a lane; only what is durable may be claimed, and after a park nothing new."""
         last = self.durable_seq if self.parked_at is None else min(self.durable_seq, self.parked_at)
-        found = self.db.scan(lane + keys.u64(after_seq + 1), lane, n)
+        found = self.db.scan(lane + keys.u64(after_seq + 1), keys.after(lane), n)
         entries: list[Entry] = []
         for key, value in found:
             _, seq, job_id = keys.parse_ready(key)

@@ -99,7 +99,7 @@ class Changes:
             return Changed.WRONG_STATE
         batch = self._commit.batch()
         self._book.leave(batch, job_id, spec, head)
-        for key, _ in self._book.db.scan(b"a" + job_id, b"a" + job_id, records.ATTEMPTS_KEPT):
+        for key, _ in self._book.earlier_attempts(job_id):
             batch.delete(key)
         batch.delete(b"j" + job_id)
         batch.delete(b"b" + job_id)

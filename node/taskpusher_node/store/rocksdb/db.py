@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rocksdict import DBRecoveryMode, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import DBRecoveryMode, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from ..base import StoreFailed, StoreLocked
 
@@ -66,21 +66,21 @@ class Database:
         except Exception as error:
             raise StoreFailed(str(error)) from error
 
-    def scan(self, start: bytes, prefix: bytes, n: int, *, backwards: bool = False) -> list[tuple[bytes, bytes]]:
-        """Return at most `n` entries whose keys begin with `prefix`, from `start` on (`start` itself included).
+    def scan(self, start: bytes, end: bytes, n: int) -> list[tuple[bytes, bytes]]:
+        """Return at most `n` entries from the key `start` on, up to but without `end`.
 
-        The one way to read a range: rocksdict's keys() and items() end early over a damaged table without a word.
+        The one way to read a range. rocksdict's keys() and items() end early over a damaged table without a word. The
+        bound keeps a seek from walking over all that was deleted behind the range. Never backwards: that walks over
+        deleted keys 17 times slower, and the lower bound that would stop it acts as an upper one.
         """
+        options = ReadOptions()
+        options.set_iterate_upper_bound(end)
         found: list[tuple[bytes, bytes]] = []
-        entries = self._db.iter()
-        step = entries.prev if backwards else entries.next
-        (entries.seek_for_prev if backwards else entries.seek)(start)
+        entries = self._db.iter(options)
+        entries.seek(start)
         while len(found) < n and entries.valid():
-            key = entries.key()
-            if not key.startswith(prefix):
-                break
-            found.append((key, entries.value()))
-            step()
+            found.append((entries.key(), entries.value()))
+            entries.next()
         try:
             entries.status()
         except Exception as error:

@@ -190,8 +190,8 @@ class RocksStore:
 
     def _promote_due(self, now_ms: int) -> int | None:
         book = self._book
-        prefix = keys.listing_prefix(State.SCHEDULED)
-        found = book.db.scan(book.first_due, prefix, _PROMOTE_AT_ONCE)
+        end = keys.after(keys.listing_prefix(State.SCHEDULED))
+        found = book.db.scan(book.first_due, end, _PROMOTE_AT_ONCE)
         for key, _ in found:
             due_ms, job_id = keys.listed(key)
             book.first_due = key
@@ -201,11 +201,15 @@ class RocksStore:
             assert birth is not None  # noqa: S101 - one batch writes and deletes both
             before = book.head(job_id, birth)
             self._changes.replace(job_id, birth.spec, before, ready(before, book.next_seq(), now_ms))
-        return now_ms if len(found) == _PROMOTE_AT_ONCE else None
+        if len(found) == _PROMOTE_AT_ONCE:
+            return now_ms
+        book.first_due = end
+        return None
 
     def _expire(self, now_ms: int) -> int | None:
         book = self._book
-        found = book.db.scan(book.first_expiry, b"x", _PROMOTE_AT_ONCE)
+        end = keys.after(b"x")
+        found = book.db.scan(book.first_expiry, end, _PROMOTE_AT_ONCE)
         for key, _ in found:
             expires_ms, job_id = keys.parse_expiry(key)
             book.first_expiry = key
@@ -218,7 +222,10 @@ class RocksStore:
             before = book.head(job_id, birth)
             if can_expire(before) and before.expires_ms == expires_ms:
                 self._changes.replace(job_id, birth.spec, before, expired(before, now_ms))
-        return now_ms if len(found) == _PROMOTE_AT_ONCE else None
+        if len(found) == _PROMOTE_AT_ONCE:
+            return now_ms
+        book.first_expiry = end
+        return None
 
     def _resume_due(self, now_ms: int) -> int | None:
         nexts = []

@@ -4,7 +4,7 @@
     j id                              head; absent until something happened to the job
     a id attempt:4                    earlier attempts, only of jobs that have them
     s slot:4                          what each slot runs (id, attempt:4, started_ms:8); overwritten for ever
-    l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status
+    l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status; t and id inverted where newest come first
     r queue 0x00 host 0x00 rank:1 seq:8 id     ready -> waiting_ms:8; all but seq and id is the lane
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
@@ -21,6 +21,8 @@ from ...lifecycle import STATES, Head, State
 
 ID_BYTES = 16
 RANK_BASE = 100  # rank = 100 - priority, so that a higher priority comes first
+T_MAX = 2**63  # behind every time
+SOONEST_FIRST = frozenset({State.WAITING, State.SCHEDULED})  # the other listings have the newest first
 SUSPECTS = b""  # stands for the host of a job that was running when the process crashed
 
 FORMAT = b"mformat"
@@ -30,6 +32,8 @@ BOOT = b"mboot"
 DRAINING = b"mdraining"
 
 _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
+_SOONEST_FIRST_BYTES = frozenset(_STATE_BYTE[state] for state in SOONEST_FIRST)
+_INVERTED = bytes(255 - byte for byte in range(256))
 _SLOT = struct.Struct(">16sIQ")
 _pack_u64 = struct.Struct(">Q").pack
 _pack_u32 = struct.Struct(">I").pack
@@ -40,6 +44,11 @@ def id_of(uid: str) -> bytes:
     return bytes.fromhex(uid[:32])
 
 
+def after(prefix: bytes) -> bytes:
+    """Return the first key behind all that begin with a prefix; its last byte is none of 0xff."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
 def listing_prefix(state: State) -> bytes:
     """Return what all keys of a state's listing begin with."""
     return b"l" + _STATE_BYTE[state]
@@ -47,12 +56,22 @@ def listing_prefix(state: State) -> bytes:
 
 def listing_key(state: State, t_ms: int, job_id: bytes) -> bytes:
     """Return the key of a job in a state's listing."""
-    return b"l" + _STATE_BYTE[state] + _pack_u64(t_ms) + job_id
+    place = _pack_u64(t_ms) + job_id
+    return b"l" + _STATE_BYTE[state] + (place if state in SOONEST_FIRST else place.translate(_INVERTED))
 
 
 def listed(key: bytes) -> tuple[int, bytes]:
     """Return (t_ms, id) of a listing key."""
-    return int.from_bytes(key[2:10]), key[10:]
+    place = key[2:] if key[1:2] in _SOONEST_FIRST_BYTES else key[2:].translate(_INVERTED)
+    return int.from_bytes(place[:8]), place[8:]
+
+
+def listing_range(state: State, since_ms: int, until_ms: int) -> tuple[bytes, bytes]:
+    """Return the first key of a listing with since <= t < until, and the first one behind them."""
+    if state in SOONEST_FIRST:
+        return listing_key(state, since_ms, b""), listing_key(state, until_ms, b"")
+    end = listing_key(state, since_ms - 1, b"") if since_ms else after(listing_prefix(state))
+    return listing_key(state, max(until_ms - 1, 0), b""), end
 
 
 def listing_time_ms(head: Head) -> int:
@@ -88,11 +107,6 @@ def ready_key(lane: bytes, seq: int, job_id: bytes) -> bytes:
 def parse_ready(key: bytes) -> tuple[bytes, int, bytes]:
     """Return (lane, seq, id) of a ready key."""
     return key[:-24], int.from_bytes(key[-24:-16]), key[-16:]
-
-
-def after_lane(lane: bytes) -> bytes:
-    """Return a key behind all of a lane's: a lane ends in its rank, which is at most 200."""
-    return lane[:-1] + bytes([lane[-1] + 1])
 
 
 def attempt_key(job_id: bytes, n: int) -> bytes:

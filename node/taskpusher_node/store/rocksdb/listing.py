@@ -13,8 +13,6 @@ from . import keys, records
 from .book import Book
 
 _CHUNK = 200  # entries examined before the loop gets its turn
-_SOONEST_FIRST = frozenset({State.WAITING, State.SCHEDULED})
-_T_MAX = 2**64 - 1
 
 
 class Listing:
@@ -48,10 +46,9 @@ class Listing:
     def advance_first_waiting(self) -> int | None:
         """Move the low-water mark of the waiting up to the first entry; returns since when the oldest waits."""
         book = self._book
-        prefix = keys.listing_prefix(State.WAITING)
-        found = book.db.scan(book.first_waiting, prefix, len(book.calls) + 1)
-        if found:
-            book.first_waiting = found[0][0]
+        end = keys.after(keys.listing_prefix(State.WAITING))
+        found = book.db.scan(book.first_waiting, end, len(book.calls) + 1)
+        book.first_waiting = found[0][0] if found else end
         waiting = (keys.listed(key) for key, _ in found)
         return next((t_ms for t_ms, job_id in waiting if job_id not in book.calls), None)
 
@@ -61,7 +58,7 @@ class Listing:
     def _position(self, state: State, after: str) -> tuple[int, bytes]:
         t_text, separator, uid = after.partition("~")
         job_id = self._book.id_of(uid if separator else after)
-        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and int(t_text) <= _T_MAX)):
+        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and int(t_text) <= keys.T_MAX)):
             raise UnknownPosition(after)
         if separator:
             return int(t_text), job_id
@@ -76,25 +73,16 @@ class Listing:
         """Return the next entries (t_ms, id, listing value) behind a position, and whether they are the last ones."""
         if state is State.RUNNING:
             return self._running(position, filters), True
-        prefix = keys.listing_prefix(state)
-        since_ms = filters.since_ms or 0
-        until_ms = _T_MAX if filters.until_ms is None else filters.until_ms
-        forwards = state in _SOONEST_FIRST
-        if forwards:
-            mark = self._book.first_waiting if state is State.WAITING else self._book.first_due
-            start = max(mark, keys.listing_key(state, since_ms, b""))
-            if position is not None:
-                start = max(start, keys.listing_key(state, *position))
-        else:
-            start = keys.listing_key(state, until_ms, b"")
-            if position is not None:
-                start = min(start, keys.listing_key(state, *position))
-        found = self._book.db.scan(start, prefix, _CHUNK, backwards=not forwards)
-        entries = [(*keys.listed(key), value) for key, value in found]
-        within = [e for e in entries if since_ms <= e[0] < until_ms]
-        if within and within[0][:2] == position:
-            del within[0]  # the seek ends on the position itself
-        return within, len(found) < _CHUNK or not since_ms <= entries[-1][0] < until_ms
+        until_ms = keys.T_MAX if filters.until_ms is None else filters.until_ms
+        start, end = keys.listing_range(state, filters.since_ms or 0, until_ms)
+        if state is State.WAITING:
+            start = max(start, self._book.first_waiting)
+        elif state is State.SCHEDULED:
+            start = max(start, self._book.first_due)
+        if position is not None:
+            start = max(start, keys.listing_key(state, *position) + b"\0")
+        found = self._book.db.scan(start, end, _CHUNK) if start < end else []
+        return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
 
     def _running(self, position: tuple[int, bytes] | None, filters: Filters) -> list[tuple[int, bytes, bytes]]:
         def within() -> Iterator[tuple[int, bytes, bytes]]:
@@ -123,6 +111,5 @@ class Listing:
 
 def earlier_attempts(book: Book, job_id: bytes, view: JobView) -> JobView:
     """Return the job with its earlier attempts, newest first."""
-    prefix = b"a" + job_id
-    found = book.db.scan(keys.attempt_key(job_id, 2**32 - 1), prefix, records.ATTEMPTS_KEPT, backwards=True)
-    return structs.replace(view, attempts=[records.decode_attempt(value) for _, value in found])
+    found = book.earlier_attempts(job_id)
+    return structs.replace(view, attempts=[records.decode_attempt(value) for _, value in reversed(found)])

@@ -98,18 +98,18 @@ def _requeue(book: Book, now_ms: int) -> None:
 def _open_lanes(book: Book) -> None:
     """Find the head of every lane by one seek each."""
     start = b"r"
-    while found := book.db.scan(start, b"r", 1):
+    while found := book.db.scan(start, keys.after(b"r"), 1):
         key, value = found[0]
         lane, seq, job_id = keys.parse_ready(key)
         queue, host, priority = keys.parse_lane(lane)
         book.lanes.open_lane(lane, queue, host, priority, Entry(seq, job_id, int.from_bytes(value)))
-        start = keys.after_lane(lane)
+        start = keys.after(lane)
 
 
 def _all(db: Database, prefix: bytes) -> list[tuple[bytes, bytes]]:
     found: list[tuple[bytes, bytes]] = []
     start = prefix
-    while page := db.scan(start, prefix, _PAGE):
+    while page := db.scan(start, keys.after(prefix), _PAGE):
         found += page
         start = page[-1][0] + b"\0"
     return found
