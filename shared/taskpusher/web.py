@@ -12,6 +12,8 @@ from . import __version__, codec, errors, headers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+USER = web.RequestKey("user", str | None)  # who asks, where credentials are needed
+
 log = structlog.get_logger()
 
 
@@ -62,7 +64,7 @@ def guard(auth: BasicAuth, *, exempt: frozenset[str], translate: Callable[[Excep
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in exempt:
-                request["user"] = auth.check(request)
+                request[USER] = auth.check(request)
             response = await handler(request)
         except errors.Problem as problem:
             response = problem_response(problem)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from taskpusher import codec, errors
-from taskpusher.web import json_response
+from taskpusher.web import USER, json_response
 
 from ..request import RUN_AT_MAX_MS
 from ..store.base import Pause, QueueView, Store
@@ -40,7 +40,7 @@ class QueuesApi:
         """Start no more calls of a queue, for good or `for` seconds or `until` a time; what runs goes on."""
         name = self._found(request).name
         now_ms = self._now_ms()
-        pause = Pause(request.get("user"), now_ms, _until_ms(request, now_ms))
+        pause = Pause(request.get(USER), now_ms, _until_ms(request, now_ms))
         await self._store.set_pause(name, pause)
         return json_response(shapes.queue(self._found(request)))
 
