@@ -92,7 +92,7 @@ Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
 Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
-_JSON_IN_FORMS = frozenset({"headers", "backoff", "meta"})
+_JSON_IN_FORMS = frozenset({"headers", "backoff"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
@@ -134,6 +134,8 @@ def _form_value(name: str, text: str, errors: Errors) -> Any:
     try:
         if name == "body":
             return Raw(msgspec.json.encode(text))
+        if name == "meta":
+            return Raw(text.encode())
         if name in _JSON_IN_FORMS:
             return msgspec.json.decode(text.encode(), type=_FIELDS[name].type)
         return msgspec.convert(text, _FIELDS[name].type, strict=False)

@@ -12,7 +12,7 @@ from . import __version__, codec, errors, headers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-USER = web.RequestKey("user", str | None)  # who asks, where credentials are needed
+USER = web.RequestKey("user", str)  # who asks, where credentials are needed
 
 log = structlog.get_logger()
 
@@ -64,7 +64,9 @@ def guard(auth: BasicAuth, *, exempt: frozenset[str], translate: Callable[[Excep
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in exempt:
-                request[USER] = auth.check(request)
+                user = auth.check(request)
+                if user is not None:
+                    request[USER] = user
             response = await handler(request)
         except errors.Problem as problem:
             response = problem_response(problem)
