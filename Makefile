@@ -17,6 +17,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "TaskPusher needs Python 3.11 or newer"; exit 1; }
+	@echo "Installing into $(VENV) ..."
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	    echo "Python cannot make an environment; the Debian package python3-venv, which can, is installed now"; \
 	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); }

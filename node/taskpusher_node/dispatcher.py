@@ -135,6 +135,10 @@ class Dispatcher:
                 unreached_status=self._unreached_status,
             )
             await self._settle(job, verdict)
+        except Exception as bug:
+            # the job would seem to run for ever: fail, and let the next start put it back in line
+            log.exception("bug", uid=job.uid)
+            self._store.events.failed(f"dispatcher: {bug!r}")
         finally:
             del self._calls[job.token]
             self._wake.set()

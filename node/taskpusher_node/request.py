@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import ipaddress
 import re
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Raw, Struct, ValidationError
@@ -23,11 +25,13 @@ _BACKOFF_MAX = 100  # delays in a list
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URL = re.compile(
-    r"(https?)://(?:([\x21-\x7e]*?)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
+    # scheme, userinfo without / ? @, host, port, path and query
+    r"(https?)://(?:([\x21\x22\x24-\x2e\x30-\x3e\x41-\x7e]*)@)?"
+    r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HEADER_VALUE = re.compile(r"[^\r\n\0]*")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REFUSED_HEADERS = frozenset(
     {
         "host",
@@ -72,7 +76,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     method: Annotated[str, Meta(pattern=r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}\Z")] | None = None
     headers: dict[str, str] | None = None
-    body: Raw | None = None
+    body: Raw = Raw()  # empty is not given: msgspec knows no optional Raw
     body_base64: str | None = None
     queue: QueueName | None = None
     priority: Annotated[int, Meta(ge=-100, le=100)] | None = None
@@ -84,7 +88,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     backoff: Backoff | Annotated[list[Seconds], Meta(min_length=1, max_length=_BACKOFF_MAX)] | None = None
     success: str | None = None
     ttl: PositiveSeconds | None = None
-    meta: Raw | None = None
+    meta: Raw = Raw()
     uid: str | None = None
 
 
@@ -156,8 +160,8 @@ def _field_by_field(text: bytes | Raw) -> Parsed:
     """Find every field that breaks its rule: msgspec stops at the first."""
     try:
         given = _decode_raw_fields(text)
-    except msgspec.MsgspecError as error:
-        raise Malformed("a job is a JSON object") from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Malformed("a job is a JSON object, and not nested deeply") from error
     errors: Errors = []
     fields: dict[str, Any] = {}
     for name, raw in given.items():
@@ -182,7 +186,7 @@ class SpecBuilder:
         """Return the spec and when it is due, in Unix milliseconds; raises InvalidField with every broken rule."""
         request, errors = parsed
         config = self._config
-        url, host, userinfo = self._url(request.url, errors) if request.url else ("", "", None)
+        url, host, userinfo = self._url(request.url, errors)
         headers = self._headers(request.headers or {}, userinfo, errors)
         body, body_kind = self._body(request, errors)
         run_at_ms = self._run_at(request, now_ms, errors)
@@ -198,7 +202,7 @@ class SpecBuilder:
         spec = Spec(
             url=url,
             host=host,
-            method=request.method or "GET",
+            method=(request.method or "GET").upper(),
             headers=headers,
             body=body,
             body_kind=body_kind,
@@ -220,19 +224,20 @@ class SpecBuilder:
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
         """Return (url as it is sent, host:port, userinfo)."""
+        if any(path == "url" for path, _ in errors):
+            return "", "", None
         text = text.partition("#")[0]
-        if len(text.encode(errors="surrogatepass")) > self._config.max_url_bytes:
-            errors.append(("url", f"at most {self._config.max_url_bytes} bytes"))
-            return "", "", None
+        rule = None
         if _CONTROL.search(text):
-            errors.append(("url", "no control characters"))
-            return "", "", None
-        if not text.isascii() or " " in text:
+            rule = "no control characters"
+        elif len(text) <= self._config.max_url_bytes and (not text.isascii() or " " in text):
             text = _encoded(text)
-        match = _URL.fullmatch(text)
+        if len(text) > self._config.max_url_bytes:
+            rule = f"at most {self._config.max_url_bytes} bytes"
+        match = _URL.fullmatch(text) if rule is None else None
         port = int(match[4]) if match is not None and match[4] is not None else None
-        if match is None or (port is not None and not 1 <= port <= 65_535):  # noqa: PLR2004
-            errors.append(("url", _RULES["url"]))
+        if match is None or not _can_be_called(match[3], port):
+            errors.append(("url", rule or _RULES["url"]))
             return "", "", None
         scheme, userinfo, host, _, path = match.groups()
         host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
@@ -260,7 +265,8 @@ class SpecBuilder:
         return {**given, "Authorization": _basic(userinfo)}
 
     def _body(self, request: AddRequest, errors: Errors) -> tuple[bytes | None, str | None]:
-        if request.body is not None and request.body_base64 is not None:
+        text = _given(request.body)
+        if text and request.body_base64 is not None:
             errors.append(("body", "body or body_base64, not both"))
             return None, None
         body, kind = None, None
@@ -269,18 +275,18 @@ class SpecBuilder:
                 body, kind = base64.b64decode(request.body_base64, validate=True), "base64"
             except (binascii.Error, ValueError):
                 errors.append(("body_base64", _RULES["body_base64"]))
-        elif request.body is not None:
-            body, kind = _body_text(request.body, errors)
+        elif text:
+            body, kind = _body_text(text, errors)
         if body is not None and len(body) > self._config.max_body_bytes:
             errors.append(
                 (("body_base64" if kind == "base64" else "body"), f"at most {self._config.max_body_bytes} bytes")
             )
         return body, kind
 
-    def _meta(self, raw: Raw | None, errors: Errors) -> bytes | None:
-        if raw is None:
+    def _meta(self, raw: Raw, errors: Errors) -> bytes | None:
+        text = _given(raw)
+        if not text:
             return None
-        text = bytes(raw)
         if len(text) > self._config.max_meta_bytes:
             errors.append(("meta", f"at most {self._config.max_meta_bytes} bytes"))
         elif not isinstance(_json_value(text), dict):
@@ -319,30 +325,47 @@ def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
         return "TaskPusher sets this header itself"
     if lower in seen:
         return "given more than once"
-    return "no CR, LF or NUL" if _HEADER_VALUE.fullmatch(value) is None else None
+    return "no control characters" if _HEADER_VALUE.fullmatch(value) is None else None
 
 
 def _encoded(text: str) -> str:
     """Return a URL with all that is not ASCII percent-encoded, its host in punycode; the text where it cannot be."""
+    authority = re.split("[/?]", text.partition("://")[2], maxsplit=1)[0]
+    if not authority.rpartition(":")[2].isascii() and ":" in authority:
+        return text  # a port of other digits is none
     try:
         return str(URL(text))
     except (ValueError, UnicodeError):
         return text
 
 
+def _can_be_called(host: str, port: int | None) -> bool:
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            return False
+    return port is None or 1 <= port <= 65_535  # noqa: PLR2004
+
+
 def _basic(userinfo: str) -> str:
     """Return the Authorization header for the userinfo of a URL (RFC 7617)."""
-    from_url = URL(f"http://{userinfo}@h/", encoded=True)
-    return "Basic " + base64.b64encode(f"{from_url.user or ''}:{from_url.password or ''}".encode()).decode()
+    user, _, password = userinfo.partition(":")
+    credentials = f"{unquote(user)}:{unquote(password)}"
+    return "Basic " + base64.b64encode(credentials.encode()).decode()
 
 
-def _body_text(raw: Raw, errors: Errors) -> tuple[bytes | None, str | None]:
-    """Return a JSON text as what it says, any other JSON value as it stands."""
+def _given(raw: Raw) -> bytes:
+    """Return the JSON text of a field, empty where it was not given or null."""
     text = bytes(raw)
+    return b"" if text == b"null" else text
+
+
+def _body_text(text: bytes, errors: Errors) -> tuple[bytes | None, str | None]:
+    """Return a JSON text as what it says, any other JSON value as it stands."""
     value = _json_value(text)
     if value is None:
-        if text != b"null":
-            errors.append(("body", _RULES["body"]))
+        errors.append(("body", _RULES["body"]))
         return None, None
     if isinstance(value, str):
         return value.encode(), "text"

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from taskpusher import __version__, errors
-from taskpusher.web import BasicAuth, guard
+from taskpusher.web import BasicAuth, Guard, GuardedRunner
 
 from .api.add import AddApi
 from .api.jobs import JobsApi
@@ -116,10 +116,12 @@ class _Node:
         await rates.stop()
         await runner.close()
         await http.cleanup()
+        for sock in sockets:
+            sock.close()
 
     def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates) -> web.Application:
         config, status = self._config, self._status
-        app = self._guarded_app()
+        app = web.Application(client_max_size=self._config.max_request_bytes)
         slots = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
         for part in (
             HealthApi(status),
@@ -135,19 +137,14 @@ class _Node:
         async def not_yet(_: web.Request) -> web.Response:
             raise errors.Starting("the store is being opened", retry_after_s=1)
 
-        app = self._guarded_app()
+        app = web.Application(client_max_size=self._config.max_request_bytes)
         app.add_routes([*HealthApi(self._status).routes(), web.route("*", "/{path:.*}", not_yet)])
         return app
 
-    def _guarded_app(self) -> web.Application:
-        auth = BasicAuth(self._config.basicauth)
-        middleware = guard(auth, exempt=OPEN_PATHS, translate=store_problem)
-        return web.Application(middlewares=[middleware], client_max_size=self._config.max_request_bytes)
-
     async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=self._config.keepalive, shutdown_timeout=SHUTDOWN_S
-        )
+        auth = BasicAuth(self._config.basicauth)
+        guard = Guard(auth, exempt=OPEN_PATHS, translate=store_problem)
+        runner = GuardedRunner(app, guard, keepalive_s=self._config.keepalive, shutdown_s=SHUTDOWN_S)
         await runner.setup()
         for sock in sockets:
             await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()

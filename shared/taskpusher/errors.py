@@ -83,6 +83,12 @@ class UnsupportedMediaType(Problem):
     type, status, title = "unsupported-media-type", 415, "The body is of a type that is not taken here"
 
 
+class ExpectationFailed(Problem):
+    """An Expect header that asks for what HTTP does not know."""
+
+    type, status, title = "expectation-failed", 417, "The expectation cannot be met"
+
+
 class InvalidField(Problem):
     """Fields break their rules; `errors` names every one of them."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
 DEFAULT_QUEUE = "default"
@@ -46,6 +46,11 @@ class Spec(Struct, frozen=True, array_like=True):
     trace: dict[str, str] = {}  # W3C Trace Context headers of the add
 
 
+def same_request(one: Spec, other: Spec) -> bool:
+    """Tell whether two adds ask for the same job; a repeated add has a trace of its own."""
+    return one == structs.replace(other, trace=one.trace)
+
+
 def parse_statuses(text: str) -> tuple[range, ...]:
     """Return the status ranges of "200", "200,204", "2xx" or "200-299"; ValueError for any other text."""
     ranges = []
@@ -60,6 +65,8 @@ def parse_statuses(text: str) -> tuple[range, ...]:
             ranges.append(range(int(hundred) * 100, int(hundred) * 100 + 100))
         else:
             first = int(hundred + rest)
+            if last is not None and int(last) < first:
+                raise ValueError(text)
             ranges.append(range(first, int(last or first) + 1))
     return tuple(ranges)
 

@@ -48,8 +48,18 @@ class LineWriter:
             self._file.flush()
 
 
+class _Libraries(logging.Handler):
+    """What libraries say by the standard library's logging, as lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell("library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+
+
 def configure(level: str) -> None:
     """Set up structlog for the process: `production` or `debug`."""
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     if level == "debug":
         structlog.configure(
             processors=[

@@ -17,9 +17,10 @@ from taskpusher.web import json_response
 from ..config import Config
 from ..request import Parsed, SpecBuilder, parse_form, parse_json, parse_list
 from ..status import Phase, Status
-from ..store.base import NewJob, Put, Store, TooManyQueues
+from ..store.base import NewJob, Put, Store
 from .problems import store_problem
 
+_TRACE_MAX = 512  # characters of a trace header
 SLICE_S = 0.005  # of validating an array, before the loop gets its turn
 _NDJSON_PART = 200  # lines stored together
 
@@ -43,13 +44,14 @@ class AddApi:
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
         self._check_accepting()
-        trace = {name: request.headers[name] for name in headers.TRACE if name in request.headers}
+        trace = {name: value for name in headers.TRACE if _is_trace(value := request.headers.get(name, ""))}
         if request.content_type == "application/x-ndjson":
             self._check_no_query(request)
             return await self._add_lines(request, trace)
         body = await self._read(request)
-        if not body and "Content-Type" not in request.headers:
-            return await self._add_one(parse_form(_pairs(request.query_string)), trace)
+        query = request.rel_url.raw_query_string
+        if not body and (query or "Content-Type" not in request.headers):
+            return await self._add_one(parse_form(_pairs(query)), trace)
         match request.content_type:
             case "application/json":
                 self._check_no_query(request)
@@ -57,7 +59,7 @@ class AddApi:
                     return await self._add_many(parse_list(body), trace)
                 return await self._add_one(parse_json(body), trace)
             case "application/x-www-form-urlencoded":
-                pairs = _pairs(request.query_string) + _pairs(_text(body))
+                pairs = _pairs(query) + _pairs(_text(body))
                 return await self._add_one(parse_form(pairs), trace)
         raise errors.UnsupportedMediaType(
             "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
@@ -70,7 +72,7 @@ class AddApi:
             raise errors.Stalled("nothing was stored; send it again", retry_after_s=1)
 
     def _check_no_query(self, request: web.Request) -> None:
-        if request.query_string:
+        if request.query:
             raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
 
     async def _read(self, request: web.Request) -> bytes:
@@ -93,10 +95,19 @@ class AddApi:
             (result,) = await self._store.put_new([job])
         except Exception as error:
             raise _add_problem(error, job.uid) from error
-        if result is Put.CONFLICT:
-            raise errors.Conflict(f"{job.uid} is another job")
+        refused = self._refusal(job, result)
+        if refused is not None:
+            raise refused
         status = 201 if result is Put.CREATED else 200
         return json_response({"uid": job.uid}, status=status, location=f"/job/{job.uid}")
+
+    def _refusal(self, job: NewJob, result: Put) -> errors.Problem | None:
+        match result:
+            case Put.CONFLICT:
+                return errors.Conflict(f"{job.uid} is another job")
+            case Put.NO_QUEUE:
+                return errors.InvalidField([("queue", f"a new one, and there are {self._config.max_queues} already")])
+        return None
 
     async def _add_many(self, parts: list[Raw], trace: dict[str, str]) -> web.Response:
         if len(parts) > self._config.max_batch:
@@ -134,8 +145,9 @@ class AddApi:
                 results[index] = {"error": {**known.document(), "uid": job.uid}}
             return results
         for (index, job), outcome in zip(jobs, outcomes, strict=True):
-            if outcome is Put.CONFLICT:
-                results[index] = {"error": errors.Conflict(f"{job.uid} is another job").document()}
+            refused = self._refusal(job, outcome)
+            if refused is not None:
+                results[index] = {"error": refused.document()}
             else:
                 results[index]["status"] = 201 if outcome is Put.CREATED else 200
         return results
@@ -160,6 +172,11 @@ class AddApi:
             await response.write(codec.to_json({"done": True, **counts}) + b"\n")
         await response.write_eof()
         return response
+
+
+def _is_trace(value: str) -> bool:
+    """Tell whether a W3C Trace Context header may be given on: a broken one is left out, as its standard asks."""
+    return 0 < len(value) <= _TRACE_MAX and value.isascii() and value.isprintable()
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -194,8 +211,6 @@ async def _lines(request: web.Request, max_bytes: int) -> AsyncIterator[list[tup
 
 def _add_problem(error: Exception, uid: str | None) -> Exception:
     """Return the problem of a put that failed; an unknown outcome names the uid to repeat the add with."""
-    if isinstance(error, TooManyQueues):
-        return errors.InvalidField([("queue", str(error))])
     problem = store_problem(error)
     if isinstance(problem, errors.UnknownOutcome) and uid is not None:
         problem.members["uid"] = uid

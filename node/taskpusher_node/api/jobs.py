@@ -8,7 +8,7 @@ from aiohttp import web
 
 from taskpusher import codec, errors
 from taskpusher.job import parse_statuses
-from taskpusher.web import json_response
+from taskpusher.web import json_response, no_content
 
 from ..config import Config
 from ..lifecycle import FINISHED, State
@@ -98,7 +98,7 @@ class JobsApi:
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a finished job."""
         await self._change(request.match_info["uid"], Verb.DELETE)
-        return web.Response(status=204)
+        return no_content()
 
     def _act(self, verb: Verb) -> Callable[[web.Request], "asyncio.Future[web.Response]"]:
         async def act(request: web.Request) -> web.Response:

@@ -22,6 +22,8 @@ CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 1.5  # shorter than that of Apache, Node and gunicorn, so that we close a connection before they do
 STALE_WITHIN_S = 0.1  # a hang-up so soon after the request left was the end of a kept connection
 
+ERROR_MAX = 500  # characters of what went wrong: a target may send any amount of junk
+
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT_TYPE = ("Content-Type",)
@@ -165,7 +167,7 @@ def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
 
 def _failed(error: Exception, spec: Spec, wires: list[_Wire], duration_s: float) -> Outcome:
     """Tell what an exception of aiohttp means. Before a request is about to be sent, nothing can have arrived."""
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__)[:ERROR_MAX]
     if wires:
         wire = wires[0]
         if isinstance(error, TimeoutError):

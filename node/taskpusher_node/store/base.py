@@ -44,10 +44,6 @@ class UnknownPosition(StoreError):
     """A page was to go on from a job that is not in the listing."""
 
 
-class TooManyQueues(StoreError):
-    """An add would make one more queue than allowed; nothing happened."""
-
-
 class NewJob(Struct, frozen=True):
     """A job to put. `given` says that the caller brought the uid, to repeat an add whose outcome it does not know."""
 
@@ -64,6 +60,7 @@ class Put(StrEnum):
     CREATED = "created"
     SAME = "same"  # this very job is there already
     CONFLICT = "conflict"  # another job has its uid
+    NO_QUEUE = "no-queue"  # it would make one more queue than allowed
 
 
 class Token(NamedTuple):
@@ -188,7 +185,7 @@ class Store(Protocol):
         """Flush and close. Nothing may be called after it."""
 
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
-        """Store jobs, in order, all in one write. Raises TooManyQueues."""
+        """Store jobs, in order, all in one write, each on its own merits."""
 
     async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
         """Begin up to `n` calls: of each queue in turn, the highest priority, then the host with fewest calls running.

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+
 from taskpusher_node.runner.signing import BadSecret, parse_secrets, signed_headers
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from taskpusher.job import same_request
+
 from ...lifecycle import (
     STATES,
     State,
@@ -31,7 +33,6 @@ from ..base import (
     Settled,
     StoreBusy,
     Token,
-    TooManyQueues,
     Verb,
 )
 from . import keys, records
@@ -94,16 +95,9 @@ class RocksStore:
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write."""
         self._commit.check()
-        self._check_queues(jobs)
         results = [self._put(job) for job in jobs]
         await self._commit.durable()
         return results
-
-    def _check_queues(self, jobs: Sequence[NewJob]) -> None:
-        known = self._book.queues
-        new = {job.spec.queue for job in jobs if job.spec.queue not in known}
-        if new and len(known) + len(new) > self._max_queues:
-            raise TooManyQueues(f"at most {self._max_queues} queues")
 
     def _put(self, job: NewJob) -> Put:
         book = self._book
@@ -112,7 +106,9 @@ class RocksStore:
             self._see_writes()
             there = book.birth(job_id)
             if there is not None:
-                return Put.SAME if there.spec == job.spec else Put.CONFLICT
+                return Put.SAME if same_request(there.spec, job.spec) else Put.CONFLICT
+        if job.spec.queue not in book.queues and len(book.queues) >= self._max_queues:
+            return Put.NO_QUEUE
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         batch = self._commit.batch()
         batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count
 from typing import NamedTuple
 
 READ_AHEAD = 20_000  # jobs kept in memory behind the heads, of all lanes together
@@ -37,7 +38,7 @@ class Lane:
         self.ahead: deque[Entry] | None = None  # made when there is more than a head: most lanes are short
         self.more = False  # on disk behind what is loaded
         self.loaded_to = 0  # seq of the last entry that is or was in memory
-        self.ticket: tuple[int, int, int, Lane] | None = None  # its one valid entry in the heap of its line
+        self.ticket: Ticket | None = None  # its one valid entry in the heap of its line
 
 
 class Line:
@@ -48,10 +49,13 @@ class Line:
     def __init__(self, name: str) -> None:
         self.name = name
         self.paused = False
-        self.heap: list[tuple[int, int, int, Lane]] = []
+        self.heap: list[Ticket] = []
         self.lanes: dict[bytes, Lane] = {}
         self.in_turn = False
 
+
+Ticket = tuple[int, int, int, int, Lane]
+"""(-priority, calls of the host, seq of the head, number of the ticket, lane)."""
 
 Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
 """(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""
@@ -70,6 +74,7 @@ class Lanes:
         self._by_host: dict[bytes, list[Lane]] = {}
         self._calls: dict[bytes, int] = {}
         self._ahead = 0
+        self._tickets = count()
 
     def line(self, queue: str) -> Line:
         """Return a queue's line, made where it is new."""
@@ -186,13 +191,13 @@ class Lanes:
         heap = line.heap
         while heap and best is None:
             ticket = heap[0]
-            lane = ticket[3]
+            lane = ticket[-1]
             if lane.ticket is not ticket or lane.head is None:
                 heappop(heap)
                 continue
             rank = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq)
             if rank != ticket[:3]:
-                lane.ticket = (*rank, lane)
+                lane.ticket = (*rank, next(self._tickets), lane)
                 heapreplace(heap, lane.ticket)
                 continue
             if lane.host in skip or (lane.host == self._exclusive and rank[1]):
@@ -238,10 +243,10 @@ class Lanes:
                 self._forget(lane)
             return
         line = lane.line
-        lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, lane)
+        lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, next(self._tickets), lane)
         heappush(line.heap, lane.ticket)
         if len(line.heap) > 2 * len(line.lanes) + 64:
-            line.heap = [ticket for ticket in line.heap if ticket[3].ticket is ticket]
+            line.heap = [ticket for ticket in line.heap if ticket[-1].ticket is ticket]
             heapify(line.heap)
         self._put_in_turn(line)
 

@@ -12,6 +12,7 @@ from ..base import Filters, JobView, Page, UnknownPosition
 from . import keys, records
 from .book import Book
 
+_T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
 _CHUNK = 200  # entries examined before the loop gets its turn
 
 
@@ -58,7 +59,7 @@ class Listing:
     def _position(self, state: State, after: str) -> tuple[int, bytes]:
         t_text, separator, uid = after.partition("~")
         job_id = self._book.id_of(uid if separator else after)
-        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and int(t_text) <= keys.T_MAX)):
+        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and len(t_text) < _T_DIGITS)):
             raise UnknownPosition(after)
         if separator:
             return int(t_text), job_id

@@ -1,0 +1,1 @@
+"""A node in this process, asked over HTTP."""

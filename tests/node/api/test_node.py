@@ -1,0 +1,145 @@
+"""The node itself: alive, ready in each of its phases, its numbers, draining."""
+
+import asyncio
+import socket
+
+import aiohttp
+
+from taskpusher import __version__
+from taskpusher_node.status import Phase
+
+from .harness import Api, checked, error
+
+URL = "http://a.example/x"
+JOE = {"Authorization": "Basic am9lOnNlY3JldA=="}
+
+
+async def _ready(api):
+    answer = await api.ask("GET", "/ready")
+    assert answer.body.keys() == {"state", "reason", "accepts_adds", "name", "version"}
+    assert answer.body["version"] == __version__
+    return answer.status, answer.body["state"], answer.body["accepts_adds"]
+
+
+async def test_a_node_is_alive(api):
+    assert await api.get("/health") == {"status": "alive", "version": __version__}
+
+
+async def test_a_node_is_ready(api):
+    assert await _ready(api) == (200, "ready", True)
+    assert (await api.get("/ready"))["name"] == "n1"
+    assert (await api.get("/ready"))["reason"] is None
+
+
+async def test_a_node_that_opens_its_store_is_starting(api):
+    api.node._status.base = Phase.STARTING
+    assert await _ready(api) == (503, "starting", False)
+
+
+async def test_a_drained_node_takes_no_jobs_and_does_all_else(api, target):
+    running = await api.add(f"{target.url}/hang")
+    scheduled = await api.add(f"{target.url}/ok", delay=3_600)
+    answer = await api.ask("POST", "/drain")
+    assert (answer.status, answer.body["state"]) == (200, "draining")
+    assert await _ready(api) == (503, "draining", False)
+    refused = await api.ask("POST", "/add", data={"url": URL})
+    assert (error(refused), refused.body["stored"], refused.headers["Retry-After"]) == ((503, "draining"), False, "5")
+    target.released.set()
+    assert (await api.get(f"/job/{running}/wait"))["state"] == "completed"
+    await api.ask("POST", f"/job/{scheduled}/run")
+    assert (await api.get(f"/job/{scheduled}/wait"))["state"] == "completed"
+
+
+async def test_a_resumed_node_takes_jobs_again(api):
+    await api.ask("POST", "/drain")
+    assert (await api.ask("POST", "/resume")).body["state"] == "ready"
+    assert await _ready(api) == (200, "ready", True)
+    assert await api.add(URL, delay=60)
+
+
+async def test_draining_and_resuming_are_kept_over_restarts(api):
+    for call, state in [("/drain", "draining"), ("/resume", "ready")]:
+        await api.ask("POST", call)
+        await api.stop()
+        await api.start()
+        assert (await _ready(api))[1] == state
+
+
+async def test_a_stopping_node_is_not_ready_takes_jobs_and_parks_them(tmp_path, target):
+    async with Api(tmp_path, stop_grace=20.0) as api:
+        running = await api.add(f"{target.url}/hang")
+        await api.until(running, "running")
+        api.begin_stop()
+        await asyncio.sleep(0.05)
+        assert await _ready(api) == (503, "stopping", True)
+        parked = await api.add(f"{target.url}/ok")
+        assert error(await api.ask("GET", "/nothing")) == (404, "not-found")
+        target.released.set()
+        assert await api.stop() == 0
+        assert target.jobs == [running]
+        await api.start()
+        assert (await api.get(f"/job/{parked}/wait"))["state"] == "completed"
+
+
+async def test_a_stalled_or_failed_node_says_so(api):
+    api.node._status.stalled = True
+    assert await _ready(api) == (503, "stalled", False)
+    assert error(await api.ask("POST", "/add", data={"url": URL})) == (503, "stalled")
+    api.node._status.failure = "the disk is gone"
+    assert await _ready(api) == (503, "failed", False)
+    api.node._status.failure = None
+
+
+async def test_while_the_store_is_opened_only_health_and_ready_answer(api):
+    sock = socket.create_server(("127.0.0.1", 0))
+    runner = await api.node._start_http([sock], api.node._starting_app())
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{sock.getsockname()[1]}") as http:
+        for method, path in [("POST", "/add"), ("GET", "/stats"), ("GET", "/"), ("PUT", "/x/y")]:
+            async with http.request(method, path) as answer:
+                body = await answer.json(content_type=None)
+                checked(answer.status, answer.headers, body, answer.content_type)
+                assert (answer.status, body["type"], answer.headers["Retry-After"]) == (503, "starting", "1")
+        for path in ("/health", "/ready"):
+            async with http.get(path) as answer:
+                assert answer.status == 200  # the status of this node
+    await runner.cleanup()
+    sock.close()
+
+
+async def test_stats_count_jobs_and_slots(api, target):
+    await api.add(URL, delay=60)
+    done = await api.add(f"{target.url}/ok")
+    await api.get(f"/job/{done}/wait")
+    failed = await api.add(f"{target.url}/fail")
+    await api.get(f"/job/{failed}/wait")
+    for _ in range(6):
+        await api.add(f"{target.url}/hang")
+    async with asyncio.timeout(5):
+        while (stats := await api.get("/stats"))["slots"]["busy"] < 4:
+            await asyncio.sleep(0.01)
+    expected = {"waiting": 2, "scheduled": 1, "running": 4, "completed": 1, "error": 1, "cancelled": 0}
+    assert (stats["states"], stats["slots"]) == (expected, {"busy": 4, "limit": 4})
+    assert stats["oldest_waiting"] == (await api.get("/jobs/waiting"))["jobs"][0]["waiting_at"]
+    assert stats["rates"].keys() == {"added", "completed", "errors"}
+    assert stats["rates"]["added"] > stats["rates"]["completed"] > 0
+    assert stats["now"].endswith("Z")
+
+
+async def test_counts_are_right_after_a_restart(api):
+    for _ in range(3):
+        await api.add(URL, delay=60)
+    before = (await api.get("/stats"))["states"]
+    await api.stop()
+    await api.start()
+    assert (await api.get("/stats"))["states"] == before
+
+
+async def test_with_credentials_set_all_but_health_and_ready_need_them(tmp_path):
+    async with Api(tmp_path, basicauth="joe:secret") as api:
+        for path in ("/health", "/ready"):
+            assert (await api.ask("GET", path)).status == 200
+        for path in ("/stats", "/add", "/", "/nothing", "/health/", "//health", "/ready/x", "/Health", "/jobs/waiting"):
+            for method in ("GET", "POST"):
+                assert error(await api.ask(method, path)) == (401, "unauthorized")
+        assert (await api.ask("GET", "/stats", headers=JOE)).status == 200
+        assert (await api.ask("GET", "/health", headers={"Authorization": "Basic nonsense"})).status == 200

@@ -1,0 +1,104 @@
+"""Queues: made by first use, counted, paused for good or for a while, resumed."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from .harness import Api, error, paths
+
+URL = "http://a.example/x"
+
+
+async def test_queues_are_made_by_first_use_and_the_default_is_there(api):
+    assert [queue["name"] for queue in (await api.get("/queues"))["queues"]] == ["default"]
+    await api.add(URL, queue="mails", delay=60)
+    assert [queue["name"] for queue in (await api.get("/queues"))["queues"]] == ["default", "mails"]
+    queue = await api.get("/queues/mails")
+    assert queue.keys() == {"name", "paused", "counts", "oldest_waiting"}
+    none = dict.fromkeys(("waiting", "running", "completed", "error", "cancelled"), 0)
+    assert (queue["paused"], queue["counts"], queue["oldest_waiting"]) == (None, {**none, "scheduled": 1}, None)
+
+
+async def test_a_queue_that_was_never_used_is_not_found(api):
+    for method, path in [("GET", ""), ("POST", "/pause"), ("POST", "/resume")]:
+        assert error(await api.ask(method, f"/queues/mails{path}")) == (404, "not-found")
+
+
+async def test_a_paused_queue_begins_no_calls_until_it_is_resumed(api, target):
+    paused = await api.ask("POST", "/queues/default/pause")
+    assert (paused.status, paused.body["paused"]["until"], paused.body["paused"]["by"]) == (200, None, None)
+    uid = await api.add(f"{target.url}/ok")
+    await asyncio.sleep(0.2)
+    job, queue = await api.get(f"/job/{uid}"), await api.get("/queues/default")
+    assert (job["state"], target.jobs) == ("waiting", [])
+    assert (queue["counts"]["waiting"], queue["oldest_waiting"]) == (1, job["waiting_at"])
+    for _ in range(2):
+        resumed = await api.ask("POST", "/queues/default/resume")
+        assert (resumed.status, resumed.body["paused"]) == (200, None)
+    assert (await api.get(f"/job/{uid}/wait"))["state"] == "completed"
+
+
+async def test_a_paused_queue_holds_up_no_other(api, target):
+    await api.add(f"{target.url}/ok", queue="other", delay=60)
+    await api.ask("POST", "/queues/other/pause")
+    stands = await api.add(f"{target.url}/ok", queue="other")
+    goes = await api.add(f"{target.url}/ok")
+    assert (await api.get(f"/job/{goes}/wait"))["state"] == "completed"
+    assert (await api.get(f"/job/{stands}"))["state"] == "waiting"
+
+
+async def test_a_running_call_goes_on_when_its_queue_is_paused(api, target):
+    uid = await api.add(f"{target.url}/hang")
+    await api.until(uid, "running")
+    await api.ask("POST", "/queues/default/pause")
+    target.released.set()
+    assert (await api.get(f"/job/{uid}/wait"))["state"] == "completed"
+
+
+@pytest.mark.parametrize("how", ["for", "until"])
+async def test_a_pause_with_an_end_ends_by_itself(api, target, how):
+    until = datetime.now(UTC) + timedelta(seconds=0.4)
+    query = {"for": "0.4"} if how == "for" else {"until": until.isoformat()}
+    paused = (await api.ask("POST", "/queues/default/pause", params=query)).body["paused"]
+    assert paused["since"] < paused["until"]
+    uid = await api.add(f"{target.url}/ok")
+    await asyncio.sleep(0.1)
+    assert (await api.get(f"/job/{uid}"))["state"] == "waiting"
+    assert (await api.get(f"/job/{uid}/wait?timeout=5"))["state"] == "completed"
+    assert (await api.get("/queues/default"))["paused"] is None
+
+
+async def test_a_pause_is_kept_over_a_restart(api):
+    await api.ask("POST", "/queues/default/pause?for=3600")
+    paused = (await api.get("/queues/default"))["paused"]
+    await api.stop()
+    await api.start()
+    assert (await api.get("/queues/default"))["paused"] == paused
+
+
+async def test_a_pause_says_who_made_it(tmp_path):
+    async with Api(tmp_path, basicauth="joe:secret") as api:
+        answer = await api.ask("POST", "/queues/default/pause", headers={"Authorization": "Basic am9lOnNlY3JldA=="})
+        assert answer.body["paused"]["by"] == "joe"
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        *((f"for={value}", ["for"]) for value in ("0", "-1", "x", "nan", "inf", "315360001", "")),
+        *((f"until={value}", ["until"]) for value in ("x", "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "")),
+        ("for=1&until=2026-11-24T23:13:32Z", ["for", "until"]),
+        ("fro=1", ["fro"]),
+    ],
+)
+async def test_a_bad_pause_is_named_and_pauses_nothing(api, query, named):
+    answer = await api.ask("POST", f"/queues/default/pause?{query}")
+    assert set(paths(answer)) <= set(named)
+    assert (await api.get("/queues/default"))["paused"] is None
+
+
+@pytest.mark.parametrize("call", ["PUT /queues/default", "DELETE /queues/default", "GET /queues/default/pause"])
+async def test_what_is_not_built_is_absent(api, call):
+    method, _, path = call.partition(" ")
+    assert error(await api.ask(method, path)) == (405, "method-not-allowed")

@@ -1,0 +1,1 @@
+"""Runners against targets that are written by hand."""
