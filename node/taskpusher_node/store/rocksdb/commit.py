@@ -72,14 +72,18 @@ class Commit:
 
     def written(self) -> asyncio.Future[None]:
         """Return what is done when the open batch is written. StoreUnknown where that failed."""
-        future = self._loop.create_future()
-        self._group().written.append(future)
-        return future
+        return self._waiter(self._group().written)
 
     def durable(self) -> asyncio.Future[None]:
         """Return what is done when all up to the open batch is flushed. StoreUnknown where that failed."""
+        return self._waiter(self._group().durable)
+
+    def _waiter(self, waiters: list[asyncio.Future[None]]) -> asyncio.Future[None]:
         future = self._loop.create_future()
-        self._group().durable.append(future)
+        if self.failure is not None:
+            future.set_exception(StoreFailed(self.failure))  # nothing will ever be written again
+        else:
+            waiters.append(future)
         return future
 
     def write_now(self) -> bool:

@@ -153,6 +153,8 @@ class Lanes:
             if lane is not None:
                 return lane, self._take(lane)
         if busy and len({lane.host for lane in busy}) == 1:
+            while self._turn[-1] is not busy[0].line:  # its turn is over, the others' is not
+                self._turn.rotate(-1)
             return busy[0], self._take(busy[0])
         return None
 
