@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from aiohttp import web
+from multidict import MultiDict
 
 from taskpusher import codec, errors
 from taskpusher.web import USER, json_response
@@ -40,7 +41,7 @@ class QueuesApi:
         """Start no more calls of a queue, for good or `for` seconds or `until` a time; what runs goes on."""
         name = self._found(request).name
         now_ms = self._now_ms()
-        pause = Pause(request.get(USER), now_ms, _until_ms(request, now_ms))
+        pause = Pause(request.get(USER), now_ms, _until_ms(await _fields(request), now_ms))
         await self._store.set_pause(name, pause)
         return json_response(shapes.queue(self._found(request)))
 
@@ -57,9 +58,18 @@ class QueuesApi:
         return view
 
 
-def _until_ms(request: web.Request, now_ms: int) -> int | None:
-    query = request.query
+async def _fields(request: web.Request) -> MultiDict[str]:
+    """Return the fields of the query and of a form together."""
+    fields: MultiDict[str] = MultiDict(request.query)
+    if request.body_exists and request.content_type != "application/x-www-form-urlencoded":
+        raise errors.UnsupportedMediaType("send for or until in the query or as a form")
+    fields.extend([(name, str(value)) for name, value in (await request.post()).items()])
+    return fields
+
+
+def _until_ms(query: MultiDict[str], now_ms: int) -> int | None:
     problems = [(name[:100], "unknown field") for name in query if name not in ("for", "until")]
+    problems += [(name, "given more than once") for name in set(query) if len(query.getall(name)) > 1]
     if "for" in query and "until" in query:
         problems.append(("until", "for or until, not both"))
     until_ms = None

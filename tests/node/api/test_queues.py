@@ -102,3 +102,12 @@ async def test_a_bad_pause_is_named_and_pauses_nothing(api, query, named):
 async def test_what_is_not_built_is_absent(api, call):
     method, _, path = call.partition(" ")
     assert error(await api.ask(method, path)) == (405, "method-not-allowed")
+
+
+async def test_a_pause_takes_its_end_from_a_form_as_curl_sends_it(api):
+    answer = await api.ask("POST", "/queues/default/pause", data={"for": "60"})
+    assert answer.body["paused"]["until"] is not None
+    twice = await api.ask("POST", "/queues/default/pause?for=60", data={"for": "60"})
+    assert (twice.status, twice.body["errors"][0]["path"]) == (422, "for")
+    other = await api.ask("POST", "/queues/default/pause", json={"for": 60})
+    assert (other.status, other.body["type"]) == (415, "unsupported-media-type")
