@@ -69,6 +69,11 @@ class Book:
         raw = self.db.get(b"b" + job_id)
         return None if raw is None else records.decode_birth(raw)
 
+    def spec(self, job_id: bytes) -> Spec | None:
+        """Return what was asked for."""
+        birth = self.birth(job_id)
+        return None if birth is None else birth.spec
+
     def head(self, job_id: bytes, birth: Birth) -> Head:
         """Return what is stored of a job's state: that of before the claim while it runs."""
         raw = self.db.get(b"j" + job_id)

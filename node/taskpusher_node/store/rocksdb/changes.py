@@ -33,6 +33,7 @@ class Changes:
     def replace(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
         """Move a job that does not run from one head to the next."""
         batch = self._commit.batch()
+        self._commit.hides_changes = True
         self._book.leave(batch, job_id, spec, before)
         self._book.store(batch, job_id, spec, head)
         if before.state is State.WAITING:
@@ -48,7 +49,11 @@ class Changes:
         book.keep_attempt(batch, call.id, call.head)
         if head.state is State.WAITING:
             # interrupted: it never left its place in the ready index
+            self._commit.hides_changes = True
             batch.put(b"j" + call.id, records.encode(head))
+            batch.put(
+                keys.listing_key(State.WAITING, head.waiting_ms or 0, call.id), records.listing_value(call.spec, head)
+            )
             book.put_expiry(batch, call.id, head)
             book.count(call.spec.queue, State.RUNNING, -1)
             book.count(call.spec.queue, State.WAITING, 1)

@@ -47,6 +47,7 @@ class Commit:
         self._flush_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flush")
+        self.hides_changes = False  # of jobs that may be read: the open batch has to be written before the next read
         self.stalled = False
         self.failure: str | None = None
 
@@ -128,6 +129,7 @@ class Commit:
             self._fail(error)
             return False
         self._open = None
+        self.hides_changes = False
         self._set_stalled(on=False)
         _resolve(group.written)
         self._written.append(group)

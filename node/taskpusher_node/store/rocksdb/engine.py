@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from taskpusher.job import same_request
+from taskpusher.job import Spec, same_request
 
 from ...lifecycle import (
     STATES,
@@ -61,7 +61,7 @@ class RocksStore:
         self._max_queues = max_queues
         self._commit = Commit(book.db, book.events, book.write_counts)
         self._changes = Changes(book, self._commit)
-        self._listing = Listing(book, scan_limit)
+        self._listing = Listing(book, self._commit, scan_limit)
         self.name = book.name
         self.events = book.events
         self.totals = book.totals
@@ -95,18 +95,21 @@ class RocksStore:
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write."""
         self._commit.check()
-        results = [self._put(job) for job in jobs]
+        if any(job.given for job in jobs):
+            self._see_writes()
+        put: dict[bytes, Spec] = {}  # in this call, and so in no table yet
+        results = [self._put(job, put) for job in jobs]
         await self._commit.durable()
         return results
 
-    def _put(self, job: NewJob) -> Put:
+    def _put(self, job: NewJob, put: dict[bytes, Spec]) -> Put:
         book = self._book
         job_id = keys.id_of(job.uid)
         if job.given:
-            self._see_writes()
-            there = book.birth(job_id)
+            there = put.get(job_id) or book.spec(job_id)
             if there is not None:
-                return Put.SAME if same_request(there.spec, job.spec) else Put.CONFLICT
+                return Put.SAME if same_request(there, job.spec) else Put.CONFLICT
+            put[job_id] = job.spec
         if job.spec.queue not in book.queues and len(book.queues) >= self._max_queues:
             return Put.NO_QUEUE
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
@@ -120,30 +123,35 @@ class RocksStore:
     async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
         """Begin up to `n` calls."""
         self._commit.check()
+        if self._commit.hides_changes:
+            self._see_writes()
         book = self._book
         hosts = {host.encode() for host in skip}
         now_ms = self._now_ms()
         taken: list[Claimed] = []
+        skipped: list[tuple[Lane, Entry]] = []
         for _ in range(n + _PICKS_AT_ONCE):
             left = n - len(taken)
-            if left == 0:
-                break
-            picked = book.lanes.pick(idle_only=left <= reserve, skip=hosts)
+            picked = book.lanes.pick(idle_only=left <= reserve, skip=hosts) if left else None
             if picked is None:
                 break
-            job = self._begin(*picked, now_ms)
+            job = self._begin(*picked, now_ms, skip, skipped)
             if job is None:
                 book.lanes.ended(picked[0].host)
             else:
                 taken.append(job)
         else:
             book.events.woke()
+        for lane, entry in skipped:
+            book.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
         if taken:
             await self._commit.written()
         return taken
 
-    def _begin(self, lane: Lane, entry: Entry, now_ms: int) -> Claimed | None:
-        """Write that a job runs; None where it does not wait any more, or its ttl is over."""
+    def _begin(
+        self, lane: Lane, entry: Entry, now_ms: int, skip: AbstractSet[str], skipped: list[tuple[Lane, Entry]]
+    ) -> Claimed | None:
+        """Write that a job runs; None where it waits no more, its ttl is over, or its host is to be skipped."""
         book = self._book
         birth = book.birth(entry.id)
         if birth is None:
@@ -153,10 +161,13 @@ class RocksStore:
             return None
         if before.expires_ms is not None and before.expires_ms <= now_ms and can_expire(before):
             return None
+        if birth.spec.host in skip:
+            skipped.append((lane, entry))  # a suspect: these stand in a lane of their own, whatever their host
+            return None
         head = claimed(before, now_ms)
         call = Call(book.uid_of(entry.id), entry.id, birth.added_ms, birth.spec, head, book.take_slot(), lane.host)
         book.calls[entry.id] = call
-        slot = keys.slot_value(entry.id, head.attempt, now_ms)
+        slot = keys.slot_value(entry.id, head.seq, head.attempt, now_ms)
         self._commit.batch().put(keys.slot_key(call.slot), slot)
         book.count(birth.spec.queue, State.WAITING, -1)
         book.count(birth.spec.queue, State.RUNNING, 1)
@@ -176,18 +187,42 @@ class RocksStore:
         """Make ready what is due, end what has expired, resume queues; returns when that is next needed."""
         self._commit.check()
         self._see_writes()
-        next_due = self._promote_due(now_ms)
-        next_expiry = self._expire(now_ms)
-        resumes = self._resume_due(now_ms)
         self._listing.advance_first_waiting()
-        if self._commit.is_open:
+        expired_n, next_expiry = self._expire(now_ms, _PROMOTE_AT_ONCE)
+        self._see_writes()  # what has expired is not due any more
+        next_due = self._promote_due(now_ms, _PROMOTE_AT_ONCE - expired_n)
+        resumes = self._resume_due(now_ms)
+        if self._commit.is_open or expired_n:
             await self._commit.durable()
         return min((t for t in (next_due, next_expiry, resumes) if t is not None), default=None)
 
-    def _promote_due(self, now_ms: int) -> int | None:
+    def _expire(self, now_ms: int, limit: int) -> tuple[int, int | None]:
+        """End at most `limit` jobs whose ttl is over; returns how many were looked at, and when the next one is."""
+        book = self._book
+        end = keys.after(b"x")
+        found = book.db.scan(book.first_expiry, end, limit)
+        for index, (key, _) in enumerate(found):
+            expires_ms, job_id = keys.parse_expiry(key)
+            book.first_expiry = key
+            if expires_ms > now_ms:
+                return index, expires_ms
+            self._commit.batch().delete(key)
+            birth = book.birth(job_id)
+            if birth is None or job_id in book.calls:
+                continue  # deleted; or running, and it comes back here if its call does not arrive
+            before = book.head(job_id, birth)
+            if can_expire(before) and before.expires_ms == expires_ms:
+                self._changes.replace(job_id, birth.spec, before, expired(before, now_ms))
+        if len(found) == limit:
+            return limit, now_ms
+        book.first_expiry = end
+        return len(found), None
+
+    def _promote_due(self, now_ms: int, limit: int) -> int | None:
+        """Make ready at most `limit` jobs that are due; returns when the next one is."""
         book = self._book
         end = keys.after(keys.listing_prefix(State.SCHEDULED))
-        found = book.db.scan(book.first_due, end, _PROMOTE_AT_ONCE)
+        found = book.db.scan(book.first_due, end, limit)
         for key, _ in found:
             due_ms, job_id = keys.listed(key)
             book.first_due = key
@@ -197,30 +232,9 @@ class RocksStore:
             assert birth is not None  # noqa: S101 - one batch writes and deletes both
             before = book.head(job_id, birth)
             self._changes.replace(job_id, birth.spec, before, ready(before, book.next_seq(), now_ms))
-        if len(found) == _PROMOTE_AT_ONCE:
+        if len(found) == limit:
             return now_ms
         book.first_due = end
-        return None
-
-    def _expire(self, now_ms: int) -> int | None:
-        book = self._book
-        end = keys.after(b"x")
-        found = book.db.scan(book.first_expiry, end, _PROMOTE_AT_ONCE)
-        for key, _ in found:
-            expires_ms, job_id = keys.parse_expiry(key)
-            book.first_expiry = key
-            if expires_ms > now_ms:
-                return expires_ms
-            self._commit.batch().delete(key)
-            birth = book.birth(job_id)
-            if birth is None or job_id in book.calls:
-                continue  # deleted; or running, and it comes back here if its call does not arrive
-            before = book.head(job_id, birth)
-            if can_expire(before) and before.expires_ms == expires_ms:
-                self._changes.replace(job_id, birth.spec, before, expired(before, now_ms))
-        if len(found) == _PROMOTE_AT_ONCE:
-            return now_ms
-        book.first_expiry = end
         return None
 
     def _resume_due(self, now_ms: int) -> int | None:
@@ -244,7 +258,6 @@ class RocksStore:
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing."""
-        self._commit.write_now()
         return await self._listing.page(state, after=after, limit=limit, filters=filters)
 
     async def change(self, uid: str, verb: Verb) -> Changed:
@@ -266,7 +279,6 @@ class RocksStore:
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""
-        self._commit.write_now()
         return self._listing.advance_first_waiting()
 
     def queues(self) -> list[QueueView]:

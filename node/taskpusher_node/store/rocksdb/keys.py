@@ -3,12 +3,12 @@
     b id                              birth: added_ms, first head, spec; written at the add
     j id                              head; absent until something happened to the job
     a id attempt:4                    earlier attempts, only of jobs that have them
-    s slot:4                          what each slot runs (id, attempt:4, started_ms:8); overwritten for ever
+    s slot:4                          what each slot runs (id, seq:8, attempt:4, started_ms:8); overwritten for ever
     l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status; t and id inverted where newest come first
     r queue 0x00 host 0x00 rank:1 seq:8 id     ready -> waiting_ms:8; all but seq and id is the lane
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
-    c name                            counters of a queue, one u64 a state, absolute
+    c name                            counters of a queue, eight bytes a state, absolute
     m name                            format, name, opens, boot, draining
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
@@ -34,7 +34,7 @@ DRAINING = b"mdraining"
 _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
 _SOONEST_FIRST_BYTES = frozenset(_STATE_BYTE[state] for state in SOONEST_FIRST)
 _INVERTED = bytes(255 - byte for byte in range(256))
-_SLOT = struct.Struct(">16sIQ")
+_SLOT = struct.Struct(">16sQIQ")
 _pack_u64 = struct.Struct(">Q").pack
 _pack_u32 = struct.Struct(">I").pack
 
@@ -71,7 +71,7 @@ def listing_range(state: State, since_ms: int, until_ms: int) -> tuple[bytes, by
     if state in SOONEST_FIRST:
         return listing_key(state, since_ms, b""), listing_key(state, until_ms, b"")
     end = listing_key(state, since_ms - 1, b"") if since_ms else after(listing_prefix(state))
-    return listing_key(state, max(until_ms - 1, 0), b""), end
+    return listing_key(state, until_ms - 1, b""), end
 
 
 def listing_time_ms(head: Head) -> int:
@@ -119,15 +119,15 @@ def slot_key(slot: int) -> bytes:
     return b"s" + _pack_u32(slot)
 
 
-def slot_value(job_id: bytes, attempt: int, started_ms: int) -> bytes:
+def slot_value(job_id: bytes, seq: int, attempt: int, started_ms: int) -> bytes:
     """Return what a slot says of the call that it runs."""
-    return _SLOT.pack(job_id, attempt, started_ms)
+    return _SLOT.pack(job_id, seq, attempt, started_ms)
 
 
-def parse_slot(value: bytes) -> tuple[bytes, int, int]:
-    """Return (id, attempt, started_ms)."""
-    job_id, attempt, started_ms = _SLOT.unpack(value)
-    return job_id, attempt, started_ms
+def parse_slot(value: bytes) -> tuple[bytes, int, int, int]:
+    """Return (id, seq, attempt, started_ms)."""
+    job_id, seq, attempt, started_ms = _SLOT.unpack(value)
+    return job_id, seq, attempt, started_ms
 
 
 def expiry_key(t_ms: int, job_id: bytes) -> bytes:

@@ -11,6 +11,7 @@ from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
 from . import keys, records
 from .book import Book
+from .commit import Commit
 
 _T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
 _CHUNK = 200  # entries examined before the loop gets its turn
@@ -19,8 +20,9 @@ _CHUNK = 200  # entries examined before the loop gets its turn
 class Listing:
     """Pages over the listing index; running jobs are listed from memory."""
 
-    def __init__(self, book: Book, scan_limit: int) -> None:
+    def __init__(self, book: Book, commit: Commit, scan_limit: int) -> None:
         self._book = book
+        self._commit = commit
         self._scan_limit = scan_limit
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
@@ -29,6 +31,7 @@ class Listing:
         jobs: list[JobView] = []
         examined = 0
         while examined < self._scan_limit:
+            self._commit.write_now()  # the loop had its turn: show what it changed
             entries, exhausted = self._entries(state, position, filters)
             for index, (t_ms, job_id, value) in enumerate(entries, 1):
                 position = (t_ms, job_id)
@@ -48,8 +51,10 @@ class Listing:
         """Move the low-water mark of the waiting up to the first entry; returns since when the oldest waits."""
         book = self._book
         end = keys.after(keys.listing_prefix(State.WAITING))
+        all_written = self._commit.write_now()
         found = book.db.scan(book.first_waiting, end, len(book.calls) + 1)
-        book.first_waiting = found[0][0] if found else end
+        if all_written:  # else entries may follow that stand before the first one found
+            book.first_waiting = found[0][0] if found else end
         waiting = (keys.listed(key) for key, _ in found)
         return next((t_ms for t_ms, job_id in waiting if job_id not in book.calls), None)
 
@@ -74,8 +79,11 @@ class Listing:
         """Return the next entries (t_ms, id, listing value) behind a position, and whether they are the last ones."""
         if state is State.RUNNING:
             return self._running(position, filters), True
+        since_ms = max(filters.since_ms or 0, 0)
         until_ms = keys.T_MAX if filters.until_ms is None else filters.until_ms
-        start, end = keys.listing_range(state, filters.since_ms or 0, until_ms)
+        if until_ms <= since_ms:
+            return [], True
+        start, end = keys.listing_range(state, since_ms, until_ms)
         if state is State.WAITING:
             start = max(start, self._book.first_waiting)
         elif state is State.SCHEDULED:

@@ -61,13 +61,13 @@ def decode_queue(raw: bytes) -> QueueRecord:
 
 
 def encode_counts(counts: list[int]) -> bytes:
-    """Return a queue's counters, one u64 a state."""
-    return b"".join(n.to_bytes(8) for n in counts)
+    """Return a queue's counters, eight bytes a state."""
+    return b"".join(n.to_bytes(8, signed=True) for n in counts)
 
 
 def decode_counts(raw: bytes) -> list[int]:
     """Read a queue's counters."""
-    return [int.from_bytes(raw[i : i + 8]) for i in range(0, len(raw), 8)]
+    return [int.from_bytes(raw[i : i + 8], signed=True) for i in range(0, len(raw), 8)]
 
 
 def listing_value(spec: Spec, head: Head) -> bytes:

@@ -68,18 +68,19 @@ def _read_queues(book: Book) -> None:
 def _requeue(book: Book, now_ms: int) -> None:
     """What was running goes back to waiting, at its old place in line, or ends as `crashed-node`.
 
-    A slot's job was running if the slot knows of a later attempt than the job. A claim writes nothing else, so the job
-    still stands in the ready index. Under another boot id the machine went down, not the process: nobody's fault.
+    A slot's job was running if it still waits at the place the slot knows, and the slot knows of a later attempt: a
+    claim writes nothing else, so the job still stands in the ready index. Under another boot id the machine went
+    down, not the process, which is nobody's fault.
     """
     boot = _boot_id()
     counts = book.db.get(keys.BOOT) == boot
     batch = new_batch()
     batch.put(keys.BOOT, boot)
     for _, value in _all(book.db, b"s"):
-        job_id, n, started_ms = keys.parse_slot(value)
+        job_id, seq, n, started_ms = keys.parse_slot(value)
         birth = book.birth(job_id)
         head = book.head(job_id, birth) if birth is not None else None
-        if birth is None or head is None or head.attempt >= n or head.state is not State.WAITING:
+        if birth is None or head is None or (head.state, head.seq) != (State.WAITING, seq) or head.attempt >= n:
             continue
         attempt = Attempt(
             n, started_ms, 0.0, "crashed" if counts else "power-cut", "the node went down under this call"
