@@ -1,6 +1,7 @@
 """From the outcome of a call to its verdict, as a pure function: completed, again later, at once, or an error."""
 
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -118,9 +119,11 @@ def _retry_after_s(response: Response | None, now_ms: int) -> float | None:
         return None
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_MAX_S)
+        return min(float(text), RETRY_AFTER_MAX_S)
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - now_ms / 1000
+        date = parsedate_to_datetime(text)
+        # an HTTP date is in UTC, also where it does not say so
+        seconds = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp() - now_ms / 1000
     except (ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
