@@ -1,0 +1,36 @@
+"""What every engine must do, as classes of tests. They ask for a fixture `bench`, which an engine's module provides."""
+
+from .adding import Adding, GivenUids, QueueLimit
+from .changing import Changing
+from .claiming import Claiming, Parking, QueuesInTurn, Reserve
+from .paging import Filtering, Moving, Paging
+from .promoting import Expiring, Promoting, TimedPauses
+from .queues import Queues
+from .reading import Reading
+from .reopening import Crashing, Reopening
+from .settling import Fencing, Settling
+
+SUITE = (
+    Adding,
+    GivenUids,
+    QueueLimit,
+    Claiming,
+    Reserve,
+    QueuesInTurn,
+    Parking,
+    Settling,
+    Fencing,
+    Promoting,
+    Expiring,
+    TimedPauses,
+    Reading,
+    Paging,
+    Filtering,
+    Moving,
+    Changing,
+    Queues,
+    Reopening,
+    Crashing,
+)
+
+__all__ = ["SUITE"]

@@ -1,0 +1,160 @@
+"""The store as plain Python: a dict of jobs, searched in full for every answer."""
+
+from dataclasses import dataclass, field
+
+from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
+
+UNFINISHED = (State.WAITING, State.SCHEDULED)
+
+
+@dataclass
+class Job:
+    """What the model knows of a job."""
+
+    uid: str
+    queue: str
+    host: str
+    priority: int
+    ttl_ms: int | None
+    state: State
+    place: int
+    t_ms: int  # by which it stands in the listing of its state
+    due_ms: int
+    expires_ms: int | None
+    waiting_ms: int = 0
+    attempt: int = 0
+    tries: int = 0
+    unreached: int = 0
+    crashes: int = 0
+
+    @property
+    def counters(self) -> tuple[int, int, int, int]:
+        """The counters of its head."""
+        return self.attempt, self.tries, self.unreached, self.crashes
+
+    @property
+    def lane(self) -> tuple[str, str, int]:
+        """What it stands in line with; suspects of a crash stand apart."""
+        return self.queue, "" if self.crashes else self.host, self.priority
+
+
+@dataclass
+class Model:
+    """All jobs, and which queues stand still until when."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    pauses: dict[str, int | None] = field(default_factory=dict)
+    last_place: int = 0
+
+    def place(self) -> int:
+        """Return the next place in line."""
+        self.last_place += 1
+        return self.last_place
+
+    def those(self, *states: State) -> list[Job]:
+        """Return the jobs in some states, oldest uid first."""
+        return sorted((job for job in self.jobs.values() if job.state in states), key=lambda job: job.uid)
+
+    def listing(self, state: State) -> list[str]:
+        """Return the uids of a listing."""
+        jobs = sorted(self.those(state), key=lambda job: (job.t_ms, job.uid), reverse=state not in UNFINISHED)
+        return [job.uid for job in jobs]
+
+    def counts(self, queue: str | None = None) -> dict[State, int]:
+        """Return how many jobs are in each state."""
+        return {state: sum(queue in (None, job.queue) for job in self.those(state)) for state in State}
+
+    def add(self, uid: str, now_ms: int, delay_ms: int, ttl_ms: int | None, lane: tuple[str, str, int]) -> None:
+        """Add a job."""
+        due_ms = now_ms + delay_ms
+        expires_ms = None if ttl_ms is None else due_ms + ttl_ms
+        state = State.SCHEDULED if delay_ms > 0 else State.WAITING
+        t_ms = due_ms if delay_ms > 0 else now_ms
+        self.jobs[uid] = Job(uid, *lane, ttl_ms, state, self.place(), t_ms, due_ms, expires_ms, now_ms)
+
+    def may_be_claimed(self, now_ms: int, skip: frozenset[str]) -> list[Job]:
+        """Return what a claim may take; of the suspects none while one runs."""
+        suspect_runs = any(job.crashes for job in self.those(State.RUNNING))
+        return [
+            job
+            for job in self.those(State.WAITING)
+            if job.queue not in self.pauses
+            and job.host not in skip
+            and not (job.crashes and suspect_runs)
+            and not self.is_over(job, now_ms)
+        ]
+
+    def is_over(self, job: Job, now_ms: int) -> bool:
+        """Tell whether a job must end as expired."""
+        ttl_matters = job.state in UNFINISHED and job.tries == 0
+        return ttl_matters and job.expires_ms is not None and job.expires_ms <= now_ms
+
+    def claim(self, uid: str, now_ms: int) -> None:
+        """A call begins."""
+        job = self.jobs[uid]
+        job.state, job.t_ms = State.RUNNING, now_ms
+        job.attempt += 1
+
+    def wait(self, job: Job, now_ms: int) -> None:
+        """A job joins the end of its line."""
+        job.state, job.place, job.t_ms, job.waiting_ms = State.WAITING, self.place(), now_ms, now_ms
+
+    def put_back(self, job: Job) -> None:
+        """A job takes its old place in line."""
+        job.state, job.t_ms = State.WAITING, job.waiting_ms
+
+    def end(self, job: Job, to: State, now_ms: int) -> None:
+        """A job has ended."""
+        job.state, job.t_ms = to, now_ms
+
+    def settle(self, job: Job, to: State, now_ms: int, due_ms: int, added: tuple[int, int]) -> None:
+        """A call has ended."""
+        job.tries += added[0]
+        job.unreached += added[1]
+        if to is State.WAITING:
+            self.put_back(job)
+            return
+        job.crashes = 0
+        if to is State.SCHEDULED:
+            job.state, job.t_ms, job.due_ms = to, due_ms, due_ms
+        else:
+            self.end(job, to, now_ms)
+
+    def promote(self, now_ms: int) -> None:
+        """What has expired ends, what is due waits, pauses that are over go."""
+        for job in self.those(*UNFINISHED):
+            if self.is_over(job, now_ms):
+                self.end(job, State.ERROR, now_ms)
+        for job in sorted(self.those(State.SCHEDULED), key=lambda job: (job.due_ms, job.uid)):
+            if job.due_ms <= now_ms:
+                self.wait(job, now_ms)
+        for queue, until_ms in list(self.pauses.items()):
+            if until_ms is not None and until_ms <= now_ms:
+                del self.pauses[queue]
+
+    def next_ms(self) -> int | None:
+        """Return when a promote must come again."""
+        times = [job.due_ms for job in self.those(State.SCHEDULED)]
+        times += [job.expires_ms for job in self.those(*UNFINISHED) if job.expires_ms is not None and not job.tries]
+        times += [until_ms for until_ms in self.pauses.values() if until_ms is not None]
+        return min(times, default=None)
+
+    def retry(self, job: Job, now_ms: int) -> None:
+        """Retry by hand."""
+        self.wait(job, now_ms)
+        job.due_ms = now_ms
+        job.tries = job.unreached = job.crashes = 0
+        job.expires_ms = None if job.ttl_ms is None else now_ms + job.ttl_ms
+
+    def crash(self, now_ms: int) -> None:
+        """The process went down."""
+        for job in self.those(State.RUNNING):
+            job.crashes += 1
+            if job.crashes >= CRASHES_MAX:
+                self.end(job, State.ERROR, now_ms)
+            else:
+                self.put_back(job)
+
+    def finished(self) -> list[Job]:
+        """Return what has ended."""
+        return self.those(*FINISHED)

@@ -1,0 +1,265 @@
+"""The store against a model, through any mix of calls, verbs, waits, kills and restarts."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from taskpusher_node.lifecycle import FINISHED, State
+from taskpusher_node.store.base import Changed, Claimed, Put, Settled, Verb
+
+from .bench import Bench, close
+from .conftest import RocksEngine
+from .model import Job, Model
+
+QUEUES = st.sampled_from(["default", "x"])
+HOSTS = st.sampled_from(["a:1", "b:1"])
+PRIORITIES = st.sampled_from([0, 0, 0, 1, -1])
+DELAYS = st.sampled_from([0, 0, 0, -5, 1, 50, 200])
+TTLS = st.sampled_from([None, None, 1, 60, 300])
+ENDS = st.sampled_from([State.COMPLETED, State.ERROR, State.SCHEDULED, State.SCHEDULED, State.WAITING, State.WAITING])
+ANY = st.integers(0, 1_000)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Every rule does one thing to both, every invariant compares them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.bench = Bench(RocksEngine(Path(self.folder.name)))
+        self.model = Model()
+        self.tokens: dict[str, Claimed] = {}
+        self.fault: BaseException | None = None
+        self.loop.set_exception_handler(self.on_fault)
+
+    def do(self, work: Any) -> Any:
+        """Run an operation to its end, or to a fault behind its back that would let it wait for ever."""
+        self.task = self.loop.create_task(work)
+        try:
+            return self.loop.run_until_complete(self.task)
+        except asyncio.CancelledError:
+            assert self.fault is not None
+            raise self.fault from None
+
+    def on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something raised outside of any operation."""
+        self.fault = context.get("exception") or RuntimeError(context["message"])
+        self.task.cancel()
+
+    @initialize()
+    def open(self) -> None:
+        self.do(self.bench.open())
+        self.read_little_ahead()
+
+    def read_little_ahead(self) -> None:
+        """Let lanes come from disk already when they are short."""
+        lanes = self.bench.store._book.lanes
+        lanes._read_ahead, lanes._chunk = 3, 2
+
+    def teardown(self) -> None:
+        try:
+            if self.fault is None:
+                self.run_down()
+        finally:
+            self.do(close(self.bench) if self.fault is None else self.bench.engine.kill())
+            self.do(self.loop.shutdown_default_executor())
+            self.loop.close()
+            self.folder.cleanup()
+
+    @property
+    def now_ms(self) -> int:
+        """The clock of both."""
+        return self.bench.now_ms
+
+    # -- moves
+
+    @rule(
+        n=st.integers(1, 3), queue=QUEUES, host=HOSTS, priority=PRIORITIES, delay_ms=DELAYS, ttl_ms=TTLS,
+        given=st.booleans(),
+    )  # fmt: skip
+    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool):
+        ttl_s = None if ttl_ms is None else ttl_ms / 1_000
+        jobs = [
+            self.bench.job(queue=queue, host=host, priority=priority, delay_ms=delay_ms, ttl_s=ttl_s, given=given)
+            for _ in range(n)
+        ]
+        assert self.do(self.bench.put(*jobs)) == [Put.CREATED] * n
+        for job in jobs:
+            self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=ANY)
+    def put_again(self, which: int):
+        uid = sorted(self.model.jobs)[which % len(self.model.jobs)]
+        job = self.bench.job(uid=uid, given=True)
+        there = self.bench.view(uid).spec
+        assert self.do(self.bench.put(job)) == [Put.SAME if there == job.spec else Put.CONFLICT]
+
+    @rule(n=st.integers(0, 4), skip=st.frozensets(HOSTS, max_size=1))
+    def claim(self, n: int, skip: frozenset[str]):
+        if any(job.crashes for job in self.model.jobs.values()):
+            skip = frozenset()  # whether suspects are skipped by their host has its own test
+        self.take(n, skip)
+
+    def take(self, n: int, skip: frozenset[str] = frozenset()) -> list[Claimed]:
+        """Claim, and check that the best were taken."""
+        claimed = self.do(self.bench.claim(n, skip=skip))
+        for job in claimed:
+            self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms, skip))
+            self.model.claim(job.uid, self.now_ms)
+            assert job.token.attempt == self.model.jobs[job.uid].attempt
+            self.tokens[job.uid] = job
+        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms, skip)
+        return claimed
+
+    def check_choice(self, uid: str, candidates: list[Job]) -> None:
+        """Of its queue the highest priority, of its lane the first."""
+        assert uid in [job.uid for job in candidates]
+        chosen = self.model.jobs[uid]
+        rivals = [job for job in candidates if job.queue == chosen.queue]
+        assert chosen.priority == max(job.priority for job in rivals)
+        assert chosen.place == min(job.place for job in rivals if job.lane == chosen.lane)
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=ANY, to=ENDS, delay_ms=st.integers(0, 100), reached=st.booleans())
+    def settle(self, *, which: int, to: State, delay_ms: int, reached: bool):
+        uid = sorted(self.tokens)[which % len(self.tokens)]
+        token, job = self.tokens.pop(uid), self.model.jobs[uid]
+        added = (0, 0) if to is State.WAITING else (int(reached), int(not reached))
+        due_ms = self.now_ms + delay_ms
+        changes = {"due_ms": due_ms, "tries": added[0], "unreached": added[1]}
+        assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
+        self.model.settle(job, to, self.now_ms, due_ms, added)
+        assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
+
+    @rule(later_ms=st.sampled_from([0, 1, 30, 100, 1_000]))
+    def promote(self, later_ms: int):
+        next_ms = self.do(self.bench.promote(later_ms))
+        self.model.promote(self.now_ms)
+        needed_ms = self.model.next_ms()
+        assert needed_ms is None or (next_ms is not None and next_ms <= needed_ms)
+
+    @rule(later_ms=st.sampled_from([1, 10, 100]))
+    def let_time_pass(self, later_ms: int):
+        self.bench.now_ms += later_ms
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=ANY, verb=st.sampled_from(Verb))
+    def change(self, which: int, verb: Verb):
+        job = self.model.jobs[sorted(self.model.jobs)[which % len(self.model.jobs)]]
+        done = self.do(self.bench.change(job.uid, verb)) is Changed.DONE
+        assert done is self.allowed(job, verb)
+        if done:
+            self.apply(job, verb)
+
+    def allowed(self, job: Job, verb: Verb) -> bool:
+        """Tell whether a verb does anything."""
+        if verb is Verb.RUN:
+            return job.state is State.SCHEDULED
+        return (job.state in FINISHED) is (verb is not Verb.CANCEL)
+
+    def apply(self, job: Job, verb: Verb) -> None:
+        """Do a verb to the model."""
+        if verb is Verb.DELETE:
+            del self.model.jobs[job.uid]
+        elif verb is Verb.RETRY:
+            self.model.retry(job, self.now_ms)
+        elif verb is Verb.RUN:
+            self.model.wait(job, self.now_ms)
+        else:
+            self.tokens.pop(job.uid, None)
+            self.model.end(job, State.CANCELLED, self.now_ms)
+
+    @rule(queue=QUEUES, for_ms=st.sampled_from([None, 10, 500]))
+    def pause(self, queue: str, for_ms: int | None):
+        until_ms = None if for_ms is None else self.now_ms + for_ms
+        self.do(self.bench.pause(queue, until_ms))
+        self.model.pauses[queue] = until_ms
+
+    @rule(queue=QUEUES)
+    def resume(self, queue: str):
+        self.do(self.bench.resume(queue))
+        self.model.pauses.pop(queue, None)
+
+    @rule(state=st.sampled_from(State), limit=st.integers(1, 4))
+    def walk(self, state: State, limit: int):
+        assert self.do(self.bench.walk(state, limit)) == self.model.listing(state)
+
+    @rule()
+    def kill(self):
+        self.do(self.bench.durable())
+        self.do(self.bench.kill_and_reopen())
+        self.tokens.clear()
+        self.model.crash(self.now_ms)
+        self.read_little_ahead()
+
+    @rule()
+    def restart(self):
+        for uid in list(self.tokens):
+            self.interrupt(uid)
+        self.do(self.bench.reopen())
+        self.read_little_ahead()
+
+    def interrupt(self, uid: str) -> None:
+        """End a call as a stop does."""
+        self.do(self.bench.settle(self.tokens.pop(uid), State.WAITING))
+        self.model.put_back(self.model.jobs[uid])
+
+    # -- what always holds
+
+    @invariant()
+    def counts_agree(self):
+        store = self.bench.store
+        assert store.counts() == self.model.counts()
+        for queue in store.queues():
+            assert queue.counts == self.model.counts(queue.name)
+            assert (queue.pause is not None) is (queue.name in self.model.pauses)
+
+    @invariant()
+    def listings_agree(self):
+        for state in State:
+            assert self.do(self.bench.walk(state)) == self.model.listing(state)
+
+    @invariant()
+    def jobs_agree(self):
+        for job in self.model.jobs.values():
+            head = self.bench.head(job.uid)
+            assert head.state is job.state
+            assert (head.attempt, head.tries, head.unreached, head.crashes) == job.counters
+            assert head.expires_ms == job.expires_ms
+
+    @invariant()
+    def the_oldest_agrees(self):
+        oldest_ms = min((job.t_ms for job in self.model.those(State.WAITING)), default=None)
+        assert self.bench.store.oldest_waiting_ms() == oldest_ms
+
+    def run_down(self) -> None:
+        """No job is lost: all that is not over runs in the end."""
+        if not hasattr(self.bench, "store"):
+            return
+        for queue in list(self.model.pauses):
+            self.resume(queue)
+        self.promote(1_000)
+        while self.take(10) or self.tokens:
+            for uid in list(self.tokens):
+                self.do(self.bench.settle(self.tokens.pop(uid), State.COMPLETED, tries=1))
+                self.model.settle(self.model.jobs[uid], State.COMPLETED, self.now_ms, 0, (1, 0))
+        assert self.model.those(State.WAITING, State.RUNNING, State.SCHEDULED) == []
+        self.listings_agree()
+
+
+TestStoreAgainstItsModel = StoreMachine.TestCase
+TestStoreAgainstItsModel.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,258 @@
+"""From every kind of outcome to its verdict."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskpusher.job import Backoff, Spec
+from taskpusher_node.lifecycle import Attempt, Head, Response, State, Verdict
+from taskpusher_node.retry import RETRY_AFTER_MAX_S, UNREACHED_DELAY_MAX_S, Kind, Outcome, is_stale, judge
+
+NOW_MS = 1_794_000_000_000
+NOT_REACHED = {Kind.DNS, Kind.CONNECT, Kind.TLS}
+
+
+def spec(**fields: object) -> Spec:
+    return Spec(url="http://a/", host="a:80", **{"backoff": Backoff(jitter=0), **fields})
+
+
+def running(**fields: object) -> Head:
+    return Head(State.RUNNING, 1, **{"started_ms": NOW_MS - 2_000, "attempt": 1, **fields})
+
+
+def answer(status: int, *headers: tuple[str, str], body: bytes = b"x") -> Outcome:
+    return Outcome(Kind.ANSWERED, 1.25, None, Response(status, list(headers), body, truncated=False))
+
+
+def failure(kind: Kind) -> Outcome:
+    return Outcome(kind, 1.25, "what went wrong")
+
+
+def verdict(outcome: Outcome, of: Spec | None = None, head: Head | None = None, **how: object) -> Verdict:
+    settings = {"now_ms": NOW_MS, "random_share": lambda: 0.0, **how}
+    return judge(of or spec(), head or running(), outcome, **settings)
+
+
+def delay_s(got: Verdict) -> float:
+    assert got.to is State.SCHEDULED
+    return (got.due_ms - NOW_MS) / 1000
+
+
+def retry_after(text: str, status: int = 500) -> float:
+    """Return what the delay is for this header; the backoff would be 7 seconds."""
+    return delay_s(verdict(answer(status, ("Retry-After", text)), spec(max_attempts=2, backoff=[7.0])))
+
+
+# -- answers
+
+
+def test_a_success_completes_the_job():
+    got = verdict(answer(200))
+    assert (got.to, got.tries, got.unreached, got.error, got.due_ms) == (State.COMPLETED, 1, 0, None, None)
+    assert got.attempt == Attempt(1, NOW_MS - 2_000, 1.25, "answered", None, answer(200).response)
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 302, 400, 404, 429, 500, 503])
+def test_any_answer_but_200_is_an_error_by_default(status):
+    got = verdict(answer(status))
+    assert (got.to, got.tries) == (State.ERROR, 1)
+    assert (got.error.kind, got.error.status) == ("status", status)
+
+
+@given(st.integers(100, 599), st.sampled_from(["200", "2xx", "200,404", "500-599"]))
+def test_a_job_may_say_what_success_is(status, success):
+    good = {"200": [200], "2xx": range(200, 300), "200,404": [200, 404], "500-599": range(500, 600)}[success]
+    to = State.COMPLETED if status in good else State.ERROR
+    assert verdict(answer(status), spec(success=success)).to is to
+
+
+@pytest.mark.parametrize("kind", [Kind.TIMEOUT, Kind.DISCONNECT])
+def test_a_call_that_may_have_arrived_is_a_try(kind):
+    got = verdict(failure(kind))
+    assert (got.to, got.tries, got.unreached) == (State.ERROR, 1, 0)
+    assert (got.error.kind, got.error.message, got.error.status) == (kind.value, "what went wrong", None)
+
+
+@given(st.integers(1, 1000), st.integers(0, 1000), st.sampled_from([Kind.TIMEOUT, Kind.DISCONNECT, Kind.ANSWERED]))
+def test_tries_are_repeated_up_to_max_attempts(max_attempts, tries, kind):
+    outcome = answer(500) if kind is Kind.ANSWERED else failure(kind)
+    got = verdict(outcome, spec(max_attempts=max_attempts), running(tries=tries))
+    assert got.to is (State.ERROR if tries + 1 >= max_attempts else State.SCHEDULED)
+    assert (got.error is None) is (got.to is State.SCHEDULED)
+    assert (got.tries, got.unreached) == (1, 0)
+
+
+def test_unreached_calls_do_not_count_against_max_attempts():
+    assert verdict(answer(500), spec(max_attempts=2), running(unreached=9)).to is State.SCHEDULED
+
+
+# -- calls that did not reach the application
+
+
+@pytest.mark.parametrize("kind", sorted(NOT_REACHED))
+def test_a_call_that_did_not_arrive_is_no_try(kind):
+    got = verdict(failure(kind))
+    assert (got.to, got.tries, got.unreached, got.error) == (State.SCHEDULED, 0, 1, None)
+    assert got.attempt.outcome == kind.value
+
+
+@given(st.integers(0, 1000), st.integers(0, 1001), st.sampled_from(sorted(NOT_REACHED)))
+def test_unreached_calls_are_repeated_unreached_attempts_times(unreached_attempts, unreached, kind):
+    got = verdict(failure(kind), spec(unreached_attempts=unreached_attempts), running(unreached=unreached))
+    assert got.to is (State.ERROR if unreached >= unreached_attempts else State.SCHEDULED)
+    if got.to is State.ERROR:
+        assert got.error.kind == "unreached"
+        assert "what went wrong" in got.error.message
+
+
+@given(st.integers(0, 1000), st.floats(0, 1e6), st.floats(0, 0.999))
+def test_unreached_calls_are_at_most_a_minute_apart(unreached, initial, share):
+    of = spec(unreached_attempts=2_000, backoff=Backoff(initial=initial))
+    got = verdict(failure(Kind.CONNECT), of, running(unreached=unreached), random_share=lambda: share)
+    assert 0 <= delay_s(got) <= UNREACHED_DELAY_MAX_S
+
+
+def test_unreached_calls_go_by_their_own_count_in_the_backoff():
+    of = spec(max_attempts=9, backoff=[1.0, 2.0, 3.0])
+    assert delay_s(verdict(failure(Kind.DNS), of, running(tries=2))) == 1.0
+    assert delay_s(verdict(failure(Kind.DNS), of, running(unreached=1))) == 2.0
+    assert delay_s(verdict(answer(500), of, running(unreached=2))) == 1.0
+
+
+def test_503_with_retry_after_did_not_reach_the_application():
+    got = verdict(answer(503, ("retry-after", "120")))
+    assert (got.tries, got.unreached, got.attempt.outcome) == (0, 1, "unavailable")
+    assert delay_s(got) == 120.0  # Retry-After wins over the minute
+
+
+def test_503_with_a_retry_after_that_says_nothing_goes_by_the_backoff():
+    got = verdict(answer(503, ("Retry-After", "soon")), spec(backoff=[7.0]))
+    assert (got.unreached, delay_s(got)) == (1, 7.0)
+
+
+def test_503_without_retry_after_is_a_try():
+    assert verdict(answer(503)).tries == 1
+
+
+def test_another_status_with_retry_after_is_a_try():
+    got = verdict(answer(429, ("Retry-After", "30")), spec(max_attempts=2))
+    assert (got.tries, delay_s(got)) == (1, 30.0)
+
+
+@pytest.mark.parametrize(("status", "unreached"), [(502, True), (503, True), (500, False), (504, False)])
+def test_the_node_may_say_which_statuses_did_not_reach_the_application(status, unreached):
+    got = verdict(answer(status), spec(max_attempts=2), unreached_status="502,503")
+    assert (got.unreached == 1) is unreached
+    assert got.tries == (0 if unreached else 1)
+
+
+def test_the_last_unreached_answer_is_named_in_the_error():
+    got = verdict(answer(502), spec(unreached_attempts=0), unreached_status="502")
+    assert (got.to, got.error.kind, got.error.status) == (State.ERROR, "unreached", 502)
+
+
+# -- calls that use up nothing
+
+
+def test_an_aborted_call_waits_again_and_uses_up_nothing():
+    got = verdict(failure(Kind.ABORTED), spec(max_attempts=1, unreached_attempts=0), running(tries=5, unreached=5))
+    assert (got.to, got.tries, got.unreached, got.error, got.due_ms) == (State.WAITING, 0, 0, None, None)
+
+
+def test_a_stale_connection_is_redone_once_at_once():
+    got = verdict(failure(Kind.STALE))
+    assert (got.to, got.tries, got.unreached) == (State.WAITING, 0, 0)
+    assert is_stale(got.attempt)
+    again = verdict(failure(Kind.STALE), spec(max_attempts=2), running(last=got.attempt))
+    assert (again.to, again.tries, again.attempt.outcome) == (State.SCHEDULED, 1, "disconnect")
+    assert not is_stale(again.attempt)
+
+
+def test_after_another_call_a_stale_connection_is_redone_again():
+    last = verdict(failure(Kind.STALE), head=running(last=verdict(failure(Kind.STALE)).attempt)).attempt
+    assert verdict(failure(Kind.STALE), head=running(last=last)).to is State.WAITING
+
+
+@pytest.mark.parametrize("last", [None, Attempt(1, NOW_MS, 0.1, "answered"), Attempt(1, NOW_MS, 0.1, "disconnect")])
+def test_only_a_stale_call_is_stale(last):
+    assert not is_stale(last)
+
+
+# -- how long to wait
+
+
+def test_a_backoff_grows_with_the_tries():
+    of = spec(max_attempts=9, backoff=Backoff(initial=2, factor=3, max=20, jitter=0))
+    assert [delay_s(verdict(answer(500), of, running(tries=tries))) for tries in range(4)] == [2, 6, 18, 20]
+
+
+def test_a_list_of_delays_repeats_its_last():
+    of = spec(max_attempts=9, backoff=[5.0, 1.0])
+    assert [delay_s(verdict(answer(500), of, running(tries=tries))) for tries in range(4)] == [5, 1, 1, 1]
+
+
+@given(st.floats(0, 0.999999), st.floats(0, 1))
+def test_jitter_only_shortens_and_by_no_more_than_its_share(share, jitter):
+    of = spec(max_attempts=2, backoff=Backoff(initial=100, jitter=jitter))
+    got = delay_s(verdict(answer(500), of, random_share=lambda: share))
+    assert 100 * (1 - jitter) - 0.001 <= got <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("1", 1), (" 90 ", 90), ("86400", 86_400), ("86401", 86_400), ("9" * 5_000, 86_400)],
+)
+def test_retry_after_in_seconds_is_honoured_up_to_a_day(text, seconds):
+    assert retry_after(text) == seconds
+
+
+def test_retry_after_with_leading_zeros_is_a_number_like_any_other():
+    assert retry_after("0000000000120") == 120
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "soon", "١٢", "1 2", "0x10", "Fri, 99 Nov 2026", ",", "(", "<>"])
+def test_a_retry_after_that_says_nothing_leaves_it_to_the_backoff(text):
+    assert retry_after(text) == 7.0
+
+
+@given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40))
+def test_no_retry_after_breaks_the_verdict(text):
+    assert 0 <= retry_after(text) <= RETRY_AFTER_MAX_S
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_retry_after_as_a_date_is_honoured_from_now_up_to_a_day(seconds):
+    moment = datetime.fromtimestamp(NOW_MS / 1000, UTC) + timedelta(seconds=seconds)
+    assert retry_after(format_datetime(moment, usegmt=True)) == min(max(seconds, 0), RETRY_AFTER_MAX_S)
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+# RFC 9110, 5.6.7: a recipient must take all three, and all are in UTC
+@pytest.mark.parametrize(
+    "form",
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%d %b %Y %H:%M:%S -0000"],
+)
+def test_every_form_of_an_http_date_is_in_utc_wherever_the_node_runs(far_east, form):
+    moment = datetime.fromtimestamp(NOW_MS / 1000, UTC) + timedelta(seconds=90)
+    assert retry_after(moment.strftime(form)) == 90
+
+
+def test_every_kind_of_call_has_its_verdict():
+    leads_to = {
+        kind: verdict(answer(500) if kind is Kind.ANSWERED else failure(kind), spec(max_attempts=2)).to for kind in Kind
+    }
+    stays = {Kind.ABORTED, Kind.STALE}
+    assert leads_to == {kind: State.WAITING if kind in stays else State.SCHEDULED for kind in Kind}
