@@ -5,7 +5,6 @@ import errno
 import ipaddress
 import signal
 import socket
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -13,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from taskpusher import __version__, errors
+from taskpusher.clock import unix_ms
 from taskpusher.web import BasicAuth, Guard, GuardedRunner
 
 from .api.add import AddApi
@@ -39,11 +39,6 @@ log = structlog.get_logger()
 
 class ConfigError(Exception):
     """A setting does not fit; the text says which and what to do."""
-
-
-def unix_ms() -> int:
-    """Return the wall clock."""
-    return time.time_ns() // 1_000_000
 
 
 async def serve(config: Config, ready: Callable[[str, str], None]) -> int:

@@ -8,12 +8,12 @@ from typing import Self
 import pytest
 
 from taskpusher import uid as uids
+from taskpusher.clock import unix_ms
 from taskpusher.job import Spec
 from taskpusher_node.dispatcher import Dispatcher
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.runner.http import HttpRunner
 from taskpusher_node.scheduler import Scheduler
-from taskpusher_node.server import unix_ms
 from taskpusher_node.store.base import NewJob
 from taskpusher_node.store.rocksdb import RocksStore
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from taskpusher import uid as uids
+from taskpusher.clock import unix_ms
 from taskpusher.job import Spec
 from taskpusher_node.lifecycle import State
 from taskpusher_node.scheduler import Scheduler
-from taskpusher_node.server import unix_ms
 from taskpusher_node.store.base import NewJob, Pause
 from taskpusher_node.store.rocksdb import RocksStore
 

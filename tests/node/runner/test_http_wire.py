@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from taskpusher import uid as uids
+from taskpusher.clock import unix_ms
 from taskpusher.job import Spec
 from taskpusher_node.dispatcher import Dispatcher
 from taskpusher_node.lifecycle import FINISHED, Attempt, Head, State
 from taskpusher_node.retry import Kind
 from taskpusher_node.scheduler import Scheduler
-from taskpusher_node.server import unix_ms
 from taskpusher_node.store.base import JobView, NewJob
 from taskpusher_node.store.rocksdb import RocksStore
 

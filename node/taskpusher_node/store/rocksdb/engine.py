@@ -1,11 +1,11 @@
 """The store of a single node on RocksDB: what `base.Store` promises, operation by operation."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from taskpusher.clock import unix_ms
 from taskpusher.job import Spec, same_request
 
 from ...lifecycle import (
@@ -45,11 +45,6 @@ from .recovery import open_book
 
 _PROMOTE_AT_ONCE = 1_000
 _PICKS_AT_ONCE = 1_000  # entries that turn out stale before a claim gives way to the rest of the loop
-
-
-def unix_ms() -> int:
-    """Return the wall clock."""
-    return time.time_ns() // 1_000_000
 
 
 class RocksStore:
