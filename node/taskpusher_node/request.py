@@ -48,7 +48,7 @@ _REFUSED_HEADERS = frozenset(
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
 
 _RULES = {
-    "url": "an http or https URL",
+    "url": "an http or https URL without control characters",
     "method": "a token of letters such as GET or POST",
     "headers": "an object of texts",
     "body": "a text or any JSON value",
@@ -187,7 +187,12 @@ class SpecBuilder:
         request, errors = parsed
         config = self._config
         url, host, userinfo = self._url(request.url, errors)
-        headers = self._headers(request.headers or {}, userinfo, errors)
+        headers: dict[str, str] = {}
+        if request.headers or userinfo is not None:
+            headers = self._headers(request.headers or {}, userinfo, errors)
+        if trace:
+            own = {name.lower() for name in headers}
+            trace = {name: value for name, value in trace.items() if name not in own}
         body, body_kind = self._body(request, errors)
         run_at_ms = self._run_at(request, now_ms, errors)
         timeout_s = request.timeout if request.timeout is not None else min(config.timeout, config.max_timeout)
@@ -217,27 +222,23 @@ class SpecBuilder:
             success=success,
             ttl_s=request.ttl,
             meta=meta,
-            trace={name: value for name, value in trace.items() if name not in {h.lower() for h in headers}},
+            trace=trace,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
         """Return (url as it is sent, host:port, userinfo)."""
-        if any(path == "url" for path, _ in errors):
+        if errors and any(path == "url" for path, _ in errors):
             return "", "", None
         text = text.partition("#")[0]
-        rule = None
-        if _CONTROL.search(text):
-            rule = "no control characters"
-        elif len(text) <= self._config.max_url_bytes and (not text.isascii() or " " in text):
+        longest = self._config.max_url_bytes
+        if len(text) <= longest and (not text.isascii() or " " in text):
             text = _encoded(text)
-        if len(text) > self._config.max_url_bytes:
-            rule = f"at most {self._config.max_url_bytes} bytes"
-        match = _URL.fullmatch(text) if rule is None else None
+        match = _URL.fullmatch(text) if len(text) <= longest else None
         port = int(match[4]) if match is not None and match[4] is not None else None
         if match is None or not _can_be_called(match[3], port):
-            errors.append(("url", rule or _RULES["url"]))
+            errors.append(("url", f"at most {longest} bytes" if len(text) > longest else _RULES["url"]))
             return "", "", None
         scheme, userinfo, host, _, path = match.groups()
         host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
@@ -333,6 +334,8 @@ def _encoded(text: str) -> str:
     authority = re.split("[/?]", text.partition("://")[2], maxsplit=1)[0]
     if not authority.rpartition(":")[2].isascii() and ":" in authority:
         return text  # a port of other digits is none
+    if _CONTROL.search(text):
+        return text  # no URL: encoding would hide it
     try:
         return str(URL(text))
     except (ValueError, UnicodeError):

@@ -7,8 +7,10 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, BinaryIO
 
-import orjson
 import structlog
+
+from . import codec
+from .clock import unix_ms
 
 WRITE_WITHIN_S = 0.05  # lines of this long are written at once: a system call for each would cost more than the line
 
@@ -77,15 +79,19 @@ def configure(level: str) -> None:
     writer = LineWriter(sys.stdout.buffer)
     structlog.configure(
         processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+            _json_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
     )
+
+
+def _json_line(_: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
+    """Render a line in one step: three of structlog's would cost a fifth of what a job costs in the store."""
+    line = {"timestamp": codec.to_time(unix_ms()), "level": level, **event}
+    return codec.to_json(line, default=str)
 
 
 def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

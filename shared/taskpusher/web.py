@@ -23,11 +23,10 @@ log = structlog.get_logger()
 
 def json_response(content: Any, *, status: int = 200, location: str | None = None) -> web.Response:
     """Return a JSON answer."""
-    response = web.Response(body=codec.to_json(content), status=status, content_type="application/json")
-    response.headers[headers.VERSION] = __version__
+    told = {"Content-Type": "application/json", headers.VERSION: __version__}
     if location is not None:
-        response.headers["Location"] = location
-    return response
+        told["Location"] = location
+    return web.Response(body=codec.to_json(content), status=status, headers=told)
 
 
 def no_content() -> web.Response:

@@ -16,7 +16,7 @@ from taskpusher.job import Spec
 
 from ..lifecycle import Head, Response
 from ..retry import Kind, Outcome, is_stale
-from .signing import signed_headers
+from . import signing
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 1.5  # shorter than that of Apache, Node and gunicorn, so that we close a connection before they do
@@ -26,6 +26,7 @@ ERROR_MAX = 500  # characters of what went wrong: a target may send any amount o
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _BODYLESS = frozenset({"GET", "HEAD"})
+_NOT_THE_JOBS = frozenset({signing.ID, signing.TIMESTAMP, signing.SIGNATURE})  # where calls are signed
 _NO_CONTENT_TYPE = ("Content-Type",)
 _CONTENT_TYPES = {
     "text": "text/plain; charset=utf-8",
@@ -63,9 +64,14 @@ class HttpRunner:
     """Calls with connections that are kept for the next call, and with fresh ones where a kept one has died."""
 
     def __init__(self, node: str, *, max_response_bytes: int, signing_keys: Sequence[bytes] = ()) -> None:
-        self._node = node
         self._cap = max_response_bytes
         self._keys = signing_keys
+        self._told = {
+            "User-Agent": f"TaskPusher/{__version__}",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            headers.NODE: node,
+        }
         self._kept = _session(kept=True)
         self._fresh = _session(kept=False)
 
@@ -97,13 +103,10 @@ class HttpRunner:
             # else a POST without a body would say that it has one of application/octet-stream
             skip_auto_headers=_NO_CONTENT_TYPE if spec.body is None and spec.method not in _BODYLESS else None,
         ) as answer:
-            body = b""
-            more = True
-            while more and len(body) <= self._cap:
-                part = await answer.content.read(self._cap + 1 - len(body))
-                body += part
-                more = bool(part)
-            if more:
+            body = await answer.content.read(self._cap + 1)
+            while len(body) <= self._cap and not answer.content.at_eof():
+                body += await answer.content.read(self._cap + 1 - len(body))
+            if not answer.content.at_eof():
                 answer.close()
             return Response(
                 answer.status,
@@ -114,31 +117,26 @@ class HttpRunner:
 
     def _headers(self, uid: str, spec: Spec, head: Head) -> dict[str, str]:
         told = {
-            "User-Agent": f"TaskPusher/{__version__}",
-            "Accept": "*/*",
-            "Accept-Encoding": "identity",
+            **self._told,
             headers.IDEMPOTENCY_KEY: uid,
-        }
-        if spec.body_kind is not None:
-            told["Content-Type"] = _CONTENT_TYPES[spec.body_kind]
-        own = {name.lower() for name in spec.headers}
-        told = {name: value for name, value in told.items() if name.lower() not in own} if own else told
-        given = spec.headers
-        if self._keys:
-            signed = signed_headers(self._keys, uid, int(time()), spec.body or b"")
-            given = {**{name: value for name, value in given.items() if name.lower() not in signed}, **signed}
-        return {
-            **told,
-            **given,
-            **spec.trace,
             headers.JOB: uid,
             headers.ATTEMPT: str(head.tries + 1),
             headers.CALL: str(head.attempt),
             headers.MAX_ATTEMPTS: str(spec.max_attempts),
             headers.QUEUE: spec.queue,
             headers.DUE: codec.to_time(head.due_ms) or "",
-            headers.NODE: self._node,
         }
+        if spec.body_kind is not None:
+            told["Content-Type"] = _CONTENT_TYPES[spec.body_kind]
+        if self._keys:
+            told |= signing.signed_headers(self._keys, uid, int(time()), spec.body or b"")
+        if spec.headers:
+            given = {name.lower() for name in spec.headers}
+            if self._keys:
+                given -= _NOT_THE_JOBS
+            told = {name: value for name, value in told.items() if name.lower() not in given}
+            told |= {name: value for name, value in spec.headers.items() if name.lower() in given}
+        return told | spec.trace if spec.trace else told
 
 
 def _session(*, kept: bool) -> aiohttp.ClientSession:

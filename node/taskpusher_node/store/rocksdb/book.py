@@ -109,8 +109,9 @@ class Book:
 
     def lane(self, spec: Spec, head: Head) -> tuple[bytes, str, bytes, int]:
         """Return (key, queue, host, priority) of the lane a waiting job stands in."""
+        queue, priority = spec.queue, spec.priority
         host = keys.SUSPECTS if head.crashes else spec.host.encode()
-        return keys.lane_of(spec.queue, host, spec.priority), spec.queue, host, spec.priority
+        return keys.lane_of(queue, host, priority), queue, host, priority
 
     # -- index entries and counters
 

@@ -16,6 +16,7 @@ and r: a claim writes its slot and nothing else, the list of running jobs is in 
 """
 
 import struct
+from functools import lru_cache
 
 from ...lifecycle import STATES, Head, State
 
@@ -88,6 +89,7 @@ def listing_time_ms(head: Head) -> int:
     return t_ms or 0
 
 
+@lru_cache(maxsize=4096)
 def lane_of(queue: str, host: bytes, priority: int) -> bytes:
     """Return what all ready keys of a lane begin with: jobs of one queue, host and priority, in order of arrival."""
     return b"r" + queue.encode() + b"\0" + host + b"\0" + bytes([RANK_BASE - priority])

@@ -1,5 +1,7 @@
 """What stands in the store under a key: msgpack arrays behind a version byte."""
 
+from functools import lru_cache
+
 import msgspec
 from msgspec import Struct
 
@@ -72,8 +74,13 @@ def decode_counts(raw: bytes) -> list[int]:
 
 def listing_value(spec: Spec, head: Head) -> bytes:
     """Return what a listing says of a job beside its key, so that filters need no look at the job."""
-    status = head.last.response.status if head.last is not None and head.last.response is not None else ""
-    return f"{spec.queue}\0{spec.host}\0{status}".encode()
+    last = head.last
+    return _listing_value(spec.queue, spec.host, last.response.status if last is not None and last.response else "")
+
+
+@lru_cache(maxsize=4096)
+def _listing_value(queue: str, host: str, status: int | str) -> bytes:
+    return f"{queue}\0{host}\0{status}".encode()
 
 
 def parse_listing(value: bytes) -> tuple[str, str, int | None]:
