@@ -39,6 +39,7 @@ class Dispatcher:
         self._reserve = max(1, concurrency // 4)
         self._unreached_status = unreached_status
         self._now_ms = now_ms
+        self._log = log.bind()  # once, for the lazy proxy would do it again for every line
         self._calls: dict[Token, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._claiming = True
@@ -152,7 +153,7 @@ class Dispatcher:
         attempt = verdict.attempt
         status = attempt.response.status if attempt.response is not None else None
         state = verdict.to if settled is Settled.APPLIED else "cancelled"
-        log.info(
+        self._log.info(
             "call",
             uid=job.uid,
             queue=job.spec.queue,

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import signal
 import socket
@@ -31,6 +32,7 @@ from .store.base import Events
 from .store.rocksdb import RocksStore
 
 BACKLOG = 1_024
+GC_THRESHOLDS = (50_000, 20, 100)
 PORT_MAX = 65_535
 SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
 
@@ -96,6 +98,7 @@ class _Node:
         for task in (dispatcher.start(), scheduler.start()):
             task.add_done_callback(self._ended)
         self._ready(store.name, sockets)
+        _collect_less()
 
         await self._stop.wait()
 
@@ -177,6 +180,13 @@ class _Node:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("bug", part=task.get_name(), exc_info=error)
             self._failed(f"{task.get_name()}: {error!r}")
+
+
+def _collect_less() -> None:
+    """Look for reference cycles less often: by default that costs a job a tenth of its time, and finds next to none."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def listen(config: Config) -> list[socket.socket]:
