@@ -1,0 +1,148 @@
+"""What comes out of a bench: medians with their ranges, ratios to the references, and which floors they reach."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from backlog import Backlog
+from load import find_nginx, find_wrk
+from scenarios import BARE, LEAN, PRODUCT, Sample, Scenario
+
+BUSY = 0.9  # a server that is less busy waits for its load: its rate is the load generator's
+
+
+class Figure(NamedTuple):
+    """A number that has a floor, or a ceiling."""
+
+    name: str
+    values: list[float]  # one a round
+    bound: float
+    unit: str = ""
+    at_most: bool = False
+
+    @property
+    def value(self) -> float:
+        """The median of the rounds."""
+        return median(self.values)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps its bound."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    def line(self) -> str:
+        """Return it as a line of a table."""
+        bound = f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
+        return (
+            f"{self.name:50}{spread(self.values, 2):>24}{self.unit:4}{bound:>14}  {'PASS' if self.passed else 'FAIL'}"
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for a file."""
+        return {**self._asdict(), "value": self.value, "passed": self.passed}
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Return a median and its range."""
+    text = f"{median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
+
+
+def table(name: str, samples: dict[str, list[Sample]]) -> str:
+    """Return the figures of the variants of one scenario."""
+    lines = [f"{name:26}{'jobs/s':>26}{'CPU us/job':>22}{'busy':>7}"]
+    for variant, found in samples.items():
+        busy = median(sample.busy for sample in found)
+        rates, cpus = [sample.rate for sample in found], [sample.cpu_us for sample in found]
+        note = "" if busy >= BUSY else "  its load is the limit: compare CPU"
+        lines.append(f"  {variant:24}{spread(rates):>26}{spread(cpus, 1):>22}{busy:7.2f}{note}")
+    return "\n".join(lines)
+
+
+def ratios(samples: dict[str, list[Sample]]) -> str:
+    """Return how TaskPusher compares to the references, by rate and by CPU."""
+    product, lines = samples[PRODUCT], []
+    for reference in (BARE, LEAN):
+        pairs = list(zip(product, samples[reference], strict=True))
+        by_rate = spread([a.rate / b.rate for a, b in pairs], 2)
+        by_cpu = spread([b.cpu_us / a.cpu_us for a, b in pairs], 2)
+        lines.append(f"  {PRODUCT} / {reference}: {by_rate} of the rate; by CPU {by_cpu}")
+    return "\n".join(lines)
+
+
+def scenario_figures(scenario: Scenario, samples: dict[str, list[Sample]]) -> list[Figure]:
+    """Return what of a scenario has a floor."""
+    shares = [_share(product, bare) for product, bare in zip(samples[PRODUCT], samples[BARE], strict=True)]
+    return [Figure(f"{scenario.title} / bare aiohttp", shares, scenario.floor)]
+
+
+def _share(product: Sample, bare: Sample) -> float:
+    """Return the ratio of rates. A reference that waited for its load would flatter it, so then CPU has a say, too."""
+    by_rate, by_cpu = product.rate / bare.rate, bare.cpu_us / product.cpu_us
+    return by_rate if bare.busy >= BUSY else min(by_rate, by_cpu)
+
+
+def backlog_figures(jobs: int, few: list[Sample], many: list[Backlog]) -> list[Figure]:
+    """Return what of a large backlog has a floor or a ceiling."""
+    name = f"{jobs:,} waiting"
+    drains = [run.drain.rate / sample.rate for run, sample in zip(many, few, strict=True)]
+    return [
+        Figure(f"drain with {name} / with few", drains, 0.85),
+        Figure(f"memory with {name}, over empty", [run.memory_mb for run in many], 150, " MB", at_most=True),
+        Figure(f"start after SIGKILL with {name}", [run.start_s for run in many], 10, " s", at_most=True),
+    ]
+
+
+def backlog_table(jobs: int, few: list[Sample], many: list[Backlog]) -> str:
+    """Return the figures of runs with a large backlog."""
+    name = f"{jobs:,} waiting"
+    empty, full, drained = (
+        spread([getattr(run, f"{when}_mb") for run in many]) for when in ("empty", "full", "drained")
+    )
+    waiting = f"{min(run.waiting_at_kill for run in many):,}"
+    return "\n".join(
+        [
+            table("backlog: drain, 64 in flight", {"few waiting": few, name: [run.drain for run in many]}),
+            f"  memory: empty {empty} MB, {name} {full} MB, after a drain {drained} MB",
+            f"  added in arrays of 1,000: {spread([run.bulk_rate for run in many])} jobs/s",
+            f"  start after SIGKILL, at least {waiting} waiting: {spread([run.start_s for run in many], 2)} s",
+        ]
+    )
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures were measured on, and with."""
+    return {
+        "system": platform.platform(),
+        "cpu": f"{os.cpu_count()} x {_cpu_model()}",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("taskpusher", "aiohttp", "uvloop", "rocksdict")},
+        "wrk": _first_line([find_wrk(), "-v"]),
+        "nginx": _first_line([nginx, "-v"])
+        if (nginx := find_nginx()) is not None
+        else "missing: lean.py is the target",
+    }
+
+
+def _cpu_model() -> str:
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return found[1] if found is not None else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"
+
+
+def _first_line(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).split("\n")[0].removeprefix("nginx version: ").partition(" Copyright")[0]

@@ -1,0 +1,1 @@
+"""The load tests: that they find what they look for."""
