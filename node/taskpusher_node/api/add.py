@@ -115,8 +115,13 @@ class AddApi:
                 f"an array may have {self._config.max_batch} jobs, not {len(parts)}; NDJSON takes any number"
             )
         results = await self._store_parts([bytes(part) for part in parts], trace)
-        failed = sum("error" in result for result in results)
-        status = 201 if not failed else 422 if failed == len(results) else 207
+        refused = [result["error"]["status"] for result in results if "error" in result]
+        if not refused:
+            status = 201
+        elif len(refused) < len(results):
+            status = 207
+        else:
+            status = max(422, *refused)  # 503 where the store took none of them: send it again
         return json_response(results, status=status)
 
     async def _store_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:

@@ -88,5 +88,8 @@ class Database:
         return found
 
     def close(self) -> None:
-        """Close the database."""
-        self._db.close()
+        """Close the database; raises StoreFailed where it was broken."""
+        try:
+            self._db.close()
+        except Exception as error:
+            raise StoreFailed(str(error)) from error

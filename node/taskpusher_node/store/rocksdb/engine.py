@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from taskpusher.clock import unix_ms
@@ -32,6 +33,7 @@ from ..base import (
     QueueView,
     Settled,
     StoreBusy,
+    StoreFailed,
     Token,
     Verb,
 )
@@ -85,7 +87,9 @@ class RocksStore:
         try:
             await self._commit.close()
         finally:
-            await asyncio.to_thread(self._book.db.close)
+            # a failure was told when it happened, and a broken database only repeats it
+            with suppress(StoreFailed) if self._commit.failure is not None else nullcontext():
+                await asyncio.to_thread(self._book.db.close)
 
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write."""
