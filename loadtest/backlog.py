@@ -44,7 +44,7 @@ def run_backlog(jobs: int, setting: Setting) -> Backlog:
             node.pause()
             empty_mb = node.rss_mb()
             bulk_rate, full_mb = _fill(node, jobs, setting)
-            sample = drain(node, setting.seconds, endless=False)
+            sample = drain(node, setting, endless=False)
             drained_mb = node.rss_mb()
             faults = called_as_counted(node, setting.target, before)
             waiting = node.states()["waiting"]

@@ -33,6 +33,7 @@ class Bench:
         self.samples: dict[str, object] = {}
         self.figures: list[report.Figure] = []
         self.faults: list[str] = []
+        self.disturbed = 0
 
     def run(self, names: list[str]) -> None:
         """Run scenarios one after the other, and print each when it is done."""
@@ -78,6 +79,7 @@ class Bench:
 
     def _note(self, place: str, sample: Sample) -> None:
         print(f"{place}: {sample.rate:,.0f}/s, {sample.cpu_us:.1f} us", file=sys.stderr)
+        self.disturbed += sample.others > report.QUIET
         self.faults += [f"{place}: {fault}" for fault in sample.faults]
 
 
@@ -101,10 +103,18 @@ def main() -> int:
         bench.run(options.scenarios)
     print("\n" + "\n".join(figure.line() for figure in bench.figures))
     print("\n".join(f"CHECK FAILED {fault}" for fault in bench.faults) or "all checks hold")
+    if bench.disturbed:
+        print(
+            f"DISTURBED {bench.disturbed} measurements: other processes took over {report.QUIET:.0%} of the two cores"
+        )
     if options.json is not None:
         figures = [figure.as_json() for figure in bench.figures]
         result = {"machine": machine, "rounds": options.rounds, "seconds": options.seconds, "figures": figures}
-        options.json.write_text(json.dumps({**result, "faults": bench.faults, "samples": bench.samples}, indent=1))
+        options.json.write_text(
+            json.dumps(
+                {**result, "faults": bench.faults, "disturbed": bench.disturbed, "samples": bench.samples}, indent=1
+            )
+        )
     return 1 if bench.faults or not all(figure.passed for figure in bench.figures) else 0
 
 

@@ -164,6 +164,25 @@ class Server(Process):
             time.sleep(0.05)
 
 
+def user_s_of_others(cores: Sequence[int]) -> float:
+    """Return the user CPU time that processes other than this one and its children have used on these cores.
+
+    User time alone: what the kernel does for loopback traffic is nobody's in /proc/PID/stat.
+    """
+    names = {f"cpu{core}" for core in cores}
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    ticks = sum(int(line[1]) + int(line[2]) for line in lines if line[0] in names)
+    me = os.getpid()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended since
+        if me in (int(stat.parent.name), int(fields[1])):
+            ticks -= int(fields[11])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def start_node(folder: Path, *, concurrency: int, core: int | None = None) -> Server:
     """Start TaskPusher on the store of this folder, made where there is none; its log goes to a file, as in use."""
     port = free_port()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from load import CONNECTIONS, Adding, Target, prefill
-from processes import Server, free_port, script, start_node
+from processes import Server, free_port, script, start_node, user_s_of_others
 
 WARM_UP_S = 0.7
 _END_WITHIN_S = 60.0
@@ -58,6 +58,7 @@ class Sample:
     rate: float  # jobs a second
     cpu_us: float  # of the server's process, a job
     busy: float  # share of its core that the server used
+    others: float  # share of the two cores that went to processes that are none of ours
     faults: tuple[str, ...] = ()
 
     def with_faults(self, faults: list[str]) -> "Sample":
@@ -74,17 +75,17 @@ def run_once(scenario: Scenario, variant: str, setting: Setting) -> Sample:
             server.pause()
             if variant == PRODUCT:
                 prefill(server, setting.drain_jobs, setting.target.url)
-            sample = drain(server, setting.seconds, endless=variant != PRODUCT)
+            sample = drain(server, setting, endless=variant != PRODUCT)
         else:
             sample = _add(server, scenario, setting)
         return sample.with_faults(called_as_counted(server, setting.target, before))
 
 
-def drain(server: Server, seconds: float, *, endless: bool) -> Sample:
+def drain(server: Server, setting: Setting, *, endless: bool) -> Sample:
     """Let a paused queue run and look at a window inside its drain; it is paused again at the end."""
     server.resume()
     time.sleep(WARM_UP_S)
-    sample = window(server, seconds, completed)
+    sample = window(server, setting, completed)
     dry = not endless and server.states()["waiting"] == 0
     server.pause()
     return sample.with_faults(["the backlog ran out inside the window: raise --backlog"] if dry else [])
@@ -98,7 +99,7 @@ def _add(server: Server, scenario: Scenario, setting: Setting) -> Sample:
     seconds = math.ceil(WARM_UP_S + setting.seconds) + 1
     with Adding(server.port, setting.target.url, seconds, setting.load_core) as adding:
         time.sleep(WARM_UP_S)
-        sample = window(server, setting.seconds, completed if runs else added)
+        sample = window(server, setting, completed if runs else added)
         wrk = adding.result()
     server.pause()
     stored = added(server.states())
@@ -109,10 +110,12 @@ def _add(server: Server, scenario: Scenario, setting: Setting) -> Sample:
     return sample.with_faults(faults)
 
 
-def window(server: Server, seconds: float, count: Callable[[dict[str, int]], int]) -> Sample:
+def window(server: Server, setting: Setting, count: Callable[[dict[str, int]], int]) -> Sample:
     """Count jobs and CPU time between two looks at a server at work."""
+    cores = setting.server_core, setting.load_core
+    others_s = user_s_of_others(cores)
     jobs, cpu_s, at = count(server.states()), server.cpu_s(), time.perf_counter()
-    time.sleep(seconds)
+    time.sleep(setting.seconds)
     jobs = count(server.states()) - jobs
     took_s = time.perf_counter() - at
     cpu_s = server.cpu_s() - cpu_s
@@ -120,7 +123,8 @@ def window(server: Server, seconds: float, count: Callable[[dict[str, int]], int
         raise RuntimeError(
             "nothing happened inside the window: a backlog ran out (raise --backlog), or it is too short"
         )
-    return Sample(jobs / took_s, cpu_s / jobs * 1e6, cpu_s / took_s)
+    others = max(user_s_of_others(cores) - others_s, 0.0) / took_s / len(cores)
+    return Sample(jobs / took_s, cpu_s / jobs * 1e6, cpu_s / took_s, others)
 
 
 def completed(states: dict[str, int]) -> int:

@@ -20,6 +20,9 @@ EXIT_CONFIG = 78  # sysexits' EX_CONFIG: systemd does not restart on it
 _TYPES: dict[str, Any] = {
     "concurrency": click.IntRange(1, 10_000),
     "log_level": click.Choice(LOG_LEVELS),
+    "drain_timeout": click.FloatRange(min=0),
+    "timeout": click.FloatRange(min=0, min_open=True),
+    "max_timeout": click.FloatRange(min=0, min_open=True),
     "store": click.Path(file_okay=False, path_type=Path),
 }
 _ONE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
@@ -31,7 +34,7 @@ def _options(command: click.Command) -> click.Command:
     for name, default, text, advanced in settings():
         flag = name.replace("_", "-")
         is_flag = isinstance(default, bool)
-        kind = _TYPES.get(name) or (float if name == "drain_timeout" else _NUMBERS.get(type(default)))
+        kind = _TYPES.get(name) or _NUMBERS.get(type(default))
         command.params.append(
             click.Option(
                 [f"--{flag}", name],

@@ -28,7 +28,7 @@ def test_a_reference_that_waited_for_its_load_flatters_nobody(busy, share):
     import report  # noqa: PLC0415
     import scenarios  # noqa: PLC0415
 
-    samples = {"taskpusher": [scenarios.Sample(600, 125, 1.0)], "bare": [scenarios.Sample(1_000, 50, busy)]}
+    samples = {"taskpusher": [scenarios.Sample(600, 125, 1.0, 0.0)], "bare": [scenarios.Sample(1_000, 50, busy, 0.0)]}
     (figure,) = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
     assert figure.value == share
 

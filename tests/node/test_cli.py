@@ -52,6 +52,8 @@ def test_the_version_is_told():
         (["--signing-secrets=x"], 78, "signing_secrets"),
         (["--concurrency=0"], 2, "--concurrency"),
         (["--log-level=loud"], 2, "--log-level"),
+        (["--timeout=0"], 2, "--timeout"),
+        (["--drain-timeout=-1"], 2, "--drain-timeout"),
         (["--no-such-flag"], 2, "--no-such-flag"),
     ],
 )
