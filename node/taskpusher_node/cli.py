@@ -1,5 +1,6 @@
 """The command that runs a node: flags and environment to settings, settings to a server, its end to an exit code."""
 
+import math
 import re
 import sys
 from functools import partial
@@ -88,7 +89,11 @@ def _check(config: Config) -> None:
     """Refuse settings that no server should be started with."""
     if config.name is not None and not uids.is_name(config.name):
         _refuse(f"name: {config.name!r} is not {uids.NAME_RULE}")
-    if config.basicauth is not None and not config.basicauth.partition(":")[1]:
+    for name, *_ in settings():
+        value = getattr(config, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            _refuse(f"{name}: {value} is no number of seconds")
+    if config.basicauth is not None and not all(config.basicauth.partition(":")):
         _refuse("basicauth: give it as USER:PASSWORD")
     try:
         parse_secrets(config.signing_secrets)
@@ -123,7 +128,7 @@ def _run(config: Config) -> int:
 
     from taskpusher.logs import configure  # noqa: PLC0415
 
-    from .server import ConfigError, serve  # noqa: PLC0415
+    from .server import CannotListen, ConfigError, serve  # noqa: PLC0415
     from .store.base import StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
 
     configure(config.log_level)
@@ -135,9 +140,6 @@ def _run(config: Config) -> int:
     except StoreLocked as error:
         click.echo(f"taskpusher: {error}: stop it, or give this one another --store", err=True)
         return EXIT_CONFIG
-    except StoreFailed as error:
+    except (StoreFailed, CannotListen) as error:
         click.echo(f"taskpusher: {error}", err=True)
-        return EXIT_FAILED
-    except OSError as error:
-        click.echo(f"taskpusher: cannot listen on {config.address}: {error.strerror or error}", err=True)
         return EXIT_FAILED

@@ -41,6 +41,7 @@ class Dispatcher:
         self._now_ms = now_ms
         self._log = log.bind()  # once, for the lazy proxy would do it again for every line
         self._calls: dict[Token, asyncio.Task[None]] = {}
+        self._cancelled: set[Token] = set()  # between their claim and their call
         self._wake = asyncio.Event()
         self._claiming = True
         self._idle = asyncio.Event()  # nothing runs, and the last claim found nothing
@@ -91,6 +92,12 @@ class Dispatcher:
         await self._until_done()
 
     async def _run(self) -> None:
+        try:
+            await self._claim_and_call()
+        finally:
+            self._idle.set()  # nobody waits for a dispatcher that has ended
+
+    async def _claim_and_call(self) -> None:
         while self._claiming:
             await self._wake.wait()
             self._wake.clear()
@@ -109,11 +116,15 @@ class Dispatcher:
                 log.error("claim", error=str(error))
                 return
             for job in claimed:
+                if job.token in self._cancelled:
+                    self._cancelled.discard(job.token)
+                    self._wake.set()  # its slot is free again
+                    continue
                 task = asyncio.create_task(self._perform(job))
                 self._calls[job.token] = task
             if len(claimed) == n < free:
                 self._wake.set()
-            if not self._calls:
+            if not self._calls and not self._wake.is_set():
                 self._idle.set()
 
     async def _perform(self, job: Claimed) -> None:
@@ -168,7 +179,9 @@ class Dispatcher:
 
     def _abort(self, token: Token) -> None:
         task = self._calls.get(token)
-        if task is not None:
+        if task is None:
+            self._cancelled.add(token)
+        else:
             # not at once: a task that is cancelled before its first step would never settle its job
             asyncio.get_running_loop().call_soon(task.cancel)
 

@@ -21,6 +21,7 @@ from .config import Config
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
+_LABEL_MAX = 63  # of a host name, RFC 1035
 _BACKOFF_MAX = 100  # delays in a list
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -348,6 +349,8 @@ def _can_be_called(host: str, port: int | None) -> bool:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
             return False
+    elif not all(0 < len(label) <= _LABEL_MAX for label in host.removesuffix(".").split(".")):
+        return False
     return port is None or 1 <= port <= 65_535  # noqa: PLR2004
 
 

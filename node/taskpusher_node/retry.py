@@ -13,15 +13,17 @@ from .lifecycle import Attempt, Head, JobError, Response, State, Verdict
 
 RETRY_AFTER_MAX_S = 86_400.0
 UNREACHED_DELAY_MAX_S = 60.0
+LOCAL_DELAY_MS = 1_000
 
 
 class Kind(StrEnum):
-    """How a call ended. The first five did not reach the application, the others may have."""
+    """How a call ended."""
 
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
     UNAVAILABLE = "unavailable"  # an answer that says the application was not reached: 503 with Retry-After
+    LOCAL = "local"  # the node itself lacked something, such as a file descriptor: later, nothing is used up
     ABORTED = "aborted"  # by a stop of the node: uses up nothing
     STALE = "stale"  # a kept connection that the target closed as the call left: redone once on a fresh one
     ANSWERED = "answered"
@@ -52,12 +54,14 @@ def judge(
     unreached_status: str = "",
 ) -> Verdict:
     """Return where `outcome` leaves the running job `head`; `random_share` draws from [0, 1) for the backoff."""
-    kind = _refined(head, outcome, unreached_status)
+    kind = _refined(spec, head, outcome, unreached_status)
     attempt = Attempt(
         head.attempt, head.started_ms or now_ms, outcome.duration_s, kind.value, outcome.error, outcome.response
     )
     if kind in _STAYS:
         return Verdict(State.WAITING, attempt)
+    if kind is Kind.LOCAL:
+        return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
     if kind in _NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
     if kind is Kind.ANSWERED and outcome.response is not None and status_in(outcome.response.status, spec.success):
@@ -76,11 +80,13 @@ def is_stale(attempt: Attempt | None) -> bool:
     return attempt is not None and attempt.outcome == Kind.STALE
 
 
-def _refined(head: Head, outcome: Outcome, unreached_status: str) -> Kind:
+def _refined(spec: Spec, head: Head, outcome: Outcome, unreached_status: str) -> Kind:
     if outcome.kind is Kind.STALE and is_stale(head.last):
         return Kind.DISCONNECT  # redone once already
     if outcome.kind is Kind.ANSWERED and outcome.response is not None:
         status = outcome.response.status
+        if status_in(status, spec.success):
+            return Kind.ANSWERED
         if (status == 503 and _header(outcome.response, "retry-after") is not None) or (  # noqa: PLR2004
             unreached_status and status_in(status, unreached_status)
         ):

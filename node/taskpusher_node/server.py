@@ -4,9 +4,11 @@ import asyncio
 import errno
 import gc
 import ipaddress
+import resource
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import structlog
@@ -32,6 +34,8 @@ from .store.base import Events
 from .store.rocksdb import RocksStore
 
 BACKLOG = 1_024
+SPARE_THREADS = 32
+SPARE_FILES = 512  # for clients and the store, beside one for each call
 GC_THRESHOLDS = (50_000, 20, 100)
 PORT_MAX = 65_535
 SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
@@ -43,11 +47,15 @@ class ConfigError(Exception):
     """A setting does not fit; the text says which and what to do."""
 
 
+class CannotListen(Exception):
+    """The address is taken, or not this machine's."""
+
+
 async def serve(config: Config, ready: Callable[[str, str], None]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
     `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked,
-    StoreRefused, StoreFailed, and OSError where it cannot listen.
+    StoreRefused, StoreFailed, CannotListen.
     """
     return await _Node(config, ready).run()
 
@@ -65,6 +73,10 @@ class _Node:
         """Listen, open the store, run until a signal or a failure, close the store."""
         config, status = self._config, self._status
         sockets = listen(config)
+        _allow_files(config.concurrency)
+        # look-ups of names share these threads, and one that hangs must not keep the others from theirs
+        threads = ThreadPoolExecutor(config.concurrency + SPARE_THREADS, thread_name_prefix="worker")
+        asyncio.get_running_loop().set_default_executor(threads)
         starting = await self._start_http(sockets, self._starting_app())
         self._handle_signals()
         store = await RocksStore.open(
@@ -175,11 +187,21 @@ class _Node:
         self._status.failure = reason
         log.error("failed", reason=reason)
         self._stop.set()
+        self._hurry.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("bug", part=task.get_name(), exc_info=error)
             self._failed(f"{task.get_name()}: {error!r}")
+
+
+def _allow_files(calls: int) -> None:
+    """Raise the limit of open files to what the system allows; a call, a client and a table are one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < calls + SPARE_FILES:
+        log.warning("files", limit=hard, advice=f"raise ulimit -n to {calls + SPARE_FILES}, or lower concurrency")
 
 
 def _collect_less() -> None:
@@ -190,7 +212,7 @@ def _collect_less() -> None:
 
 
 def listen(config: Config) -> list[socket.socket]:
-    """Return bound sockets for every address that the setting names; raises ConfigError or OSError.
+    """Return bound sockets for every address that the setting names; raises ConfigError or CannotListen.
 
     Without credentials only this machine is let in.
     """
@@ -218,9 +240,10 @@ def listen(config: Config) -> list[socket.socket]:
         try:
             sock.bind((sockaddr[0], port, *sockaddr[2:]))
         except OSError as error:
+            sock.close()
             if sockets and error.errno != errno.EADDRINUSE:
                 continue  # localhost names ::1 also where there is no IPv6
-            raise
+            raise CannotListen(f"cannot listen on {config.address}: {error.strerror or error}") from error
         sockets.append(sock)
     return sockets
 

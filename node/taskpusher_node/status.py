@@ -52,5 +52,5 @@ class Status:
             Phase.DRAINING: "drained by hand; POST /resume takes jobs again",
             Phase.STOPPING: "stopping; new jobs are kept for the next start",
             Phase.STALLED: "the store cannot write at the moment",
-            Phase.FAILED: f"the store failed: {self.failure}",
+            Phase.FAILED: f"failed: {self.failure}",
         }[self.phase]

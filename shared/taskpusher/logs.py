@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import structlog
@@ -46,8 +47,10 @@ class LineWriter:
         """Write what is left."""
         lines, self._lines = self._lines, []
         if lines:
-            self._file.write(b"\n".join(lines) + b"\n")
-            self._file.flush()
+            # whoever read the lines has gone, or its disk is full: that is no reason to stop running jobs
+            with suppress(OSError):
+                self._file.write(b"\n".join(lines) + b"\n")
+                self._file.flush()
 
 
 class _Libraries(logging.Handler):
@@ -62,6 +65,7 @@ class _Libraries(logging.Handler):
 def configure(level: str) -> None:
     """Set up structlog for the process: `production` or `debug`."""
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+    writer = LineWriter(sys.stdout.buffer)
     if level == "debug":
         structlog.configure(
             processors=[
@@ -70,13 +74,13 @@ def configure(level: str) -> None:
                 structlog.processors.format_exc_info,
                 _escape,
                 structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),
+                _to_bytes,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-            logger_factory=structlog.PrintLoggerFactory(),
+            logger_factory=lambda *_: writer,
             cache_logger_on_first_use=True,
         )
         return
-    writer = LineWriter(sys.stdout.buffer)
     structlog.configure(
         processors=[
             structlog.processors.format_exc_info,
@@ -92,6 +96,10 @@ def _json_line(_: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
     """Render a line in one step: three of structlog's would cost a fifth of what a job costs in the store."""
     line = {"timestamp": codec.to_time(unix_ms()), "level": level, **event}
     return codec.to_json(line, default=str)
+
+
+def _to_bytes(_: Any, __: str, line: Any) -> bytes:
+    return str(line).encode()
 
 
 def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

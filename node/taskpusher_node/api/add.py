@@ -22,6 +22,7 @@ from .problems import store_problem
 
 _TRACE_MAX = 512  # characters of a trace header
 SLICE_S = 0.005  # of validating an array, before the loop gets its turn
+_ANSWERS_HELD = 2_000  # parts of NDJSON answers that wait for a client to read
 _NDJSON_PART = 200  # lines stored together
 
 log = structlog.get_logger()
@@ -161,22 +162,40 @@ class AddApi:
         """Answer a line for each job as its part becomes durable, and a last line that says all were seen."""
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", headers.VERSION: __version__})
         await response.prepare(request)
+        answers: asyncio.Queue[bytes] = asyncio.Queue(_ANSWERS_HELD)
+        writing = asyncio.create_task(_write_all(response, answers))
         counts = {"stored": 0, "failed": 0}
         try:
             async for numbered in _lines(request, self._config.max_request_bytes):
+                self._check_accepting()
                 results = await self._store_parts([line for _, line in numbered], trace)
+                part = b""
                 for (number, _), result in zip(numbered, results, strict=True):
                     result.pop("status", None)
                     counts["failed" if "error" in result else "stored"] += 1
-                    await response.write(codec.to_json({"line": number, **result}) + b"\n")
-        except errors.TooLarge as problem:
-            # what follows cannot be told apart any more: no last line, so that nobody takes it for stored
-            await response.write(codec.to_json({"error": problem.document()}) + b"\n")
+                    part += codec.to_json({"line": number, **result}) + b"\n"
+                await answers.put(part)
+            await answers.put(codec.to_json({"done": True, **counts}) + b"\n")
+        except (errors.Problem, web.RequestPayloadError) as error:
+            # no last line, so that nobody takes what follows for stored
+            problem = error if isinstance(error, errors.Problem) else errors.Malformed("the body cannot be read")
+            await answers.put(codec.to_json({"error": problem.document()}) + b"\n")
             response.force_close()
-        else:
-            await response.write(codec.to_json({"done": True, **counts}) + b"\n")
-        await response.write_eof()
+        finally:
+            await answers.put(b"")
+            await writing
         return response
+
+
+async def _write_all(response: web.StreamResponse, answers: asyncio.Queue[bytes]) -> None:
+    """Write answers until an empty one. On its own, since many clients send all their lines before they read any."""
+    try:
+        while part := await answers.get():
+            await response.write(part)
+        await response.write_eof()
+    except ConnectionError:
+        while await answers.get():
+            pass  # nobody reads any more; what is stored is stored
 
 
 def _is_trace(value: str) -> bool:

@@ -1,7 +1,7 @@
 """Jobs one by one and in listings, and what can be done to one by hand."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from aiohttp import web
@@ -100,7 +100,7 @@ class JobsApi:
         await self._change(request.match_info["uid"], Verb.DELETE)
         return no_content()
 
-    def _act(self, verb: Verb) -> Callable[[web.Request], "asyncio.Future[web.Response]"]:
+    def _act(self, verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def act(request: web.Request) -> web.Response:
             uid = request.match_info["uid"]
             await self._change(uid, verb)
@@ -109,7 +109,7 @@ class JobsApi:
                 raise errors.NotFound(f"there is no job {uid[:100]}")
             return json_response(shapes.listing_item(view, self._store.name))
 
-        return act  # type: ignore[return-value]
+        return act
 
     async def _change(self, uid: str, verb: Verb) -> None:
         match await self._store.change(uid, verb):

@@ -1,6 +1,7 @@
 """Calls a target over HTTP with aiohttp: one request on the wire for one call, its answer read up to a cap."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -24,6 +25,7 @@ STALE_WITHIN_S = 0.1  # a hang-up so soon after the request left was the end of 
 
 ERROR_MAX = 500  # characters of what went wrong: a target may send any amount of junk
 
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NOT_THE_JOBS = frozenset({signing.ID, signing.TIMESTAMP, signing.SIGNATURE})  # where calls are signed
@@ -165,6 +167,8 @@ def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
 
 def _failed(error: Exception, spec: Spec, wires: list[_Wire], duration_s: float) -> Outcome:
     """Tell what an exception of aiohttp means. Before a request is about to be sent, nothing can have arrived."""
+    if isinstance(error, OSError) and error.errno in _OURS:
+        return Outcome(Kind.LOCAL, duration_s, f"the node lacks what a call needs: {error.strerror}")
     text = (str(error) or type(error).__name__)[:ERROR_MAX]
     if wires:
         wire = wires[0]
@@ -173,9 +177,10 @@ def _failed(error: Exception, spec: Spec, wires: list[_Wire], duration_s: float)
         stale = wire.calls > 1 and not wire.answering and duration_s < STALE_WITHIN_S and spec.method in _IDEMPOTENT
         return Outcome(Kind.STALE if stale else Kind.DISCONNECT, duration_s, f"the answer broke off: {text}")
     if isinstance(error, TimeoutError):
-        return Outcome(Kind.CONNECT, duration_s, f"no connection within {min(CONNECT_TIMEOUT_S, spec.timeout_s):g} s")
+        text = f"no connection within {min(CONNECT_TIMEOUT_S, spec.timeout_s):g} s"
+    kind = Kind.CONNECT
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Outcome(Kind.DNS, duration_s, text)
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Outcome(Kind.TLS, duration_s, text)
-    return Outcome(Kind.CONNECT, duration_s, text)
+        kind = Kind.DNS
+    elif isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        kind = Kind.TLS
+    return Outcome(kind, duration_s, text)

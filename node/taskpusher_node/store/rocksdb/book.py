@@ -41,7 +41,7 @@ class Book:
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
         self.calls: dict[bytes, Call] = {}
-        self.lanes = Lanes(self._load, exclusive=keys.SUSPECTS)
+        self.lanes = Lanes(self._load, exclusive=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"
@@ -192,6 +192,13 @@ class Book:
         elif self.parked_at is None or head.seq <= self.parked_at:
             self.lanes.add(*self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
             self.events.woke()
+
+    def _waits(self, entry: Entry) -> bool:
+        birth = self.birth(entry.id)
+        if birth is None or entry.id in self.calls:
+            return False
+        head = self.head(entry.id, birth)
+        return head.state is State.WAITING and head.seq == entry.seq
 
     def _load(self, lane: bytes, after_seq: int, n: int) -> tuple[list[Entry], bool]:
         """Read the next ready jobs of a lane; only what is durable may be claimed, and after a park nothing new."""

@@ -84,7 +84,7 @@ class Changes:
         call = self._book.calls.get(job_id)
         if call is not None:
             started_ms = call.head.started_ms or now_ms
-            attempt = Attempt(call.head.attempt, started_ms, (now_ms - started_ms) / 1000, "cancelled")
+            attempt = Attempt(call.head.attempt, started_ms, max(0, now_ms - started_ms) / 1000, "cancelled")
             self.end_call(call, cancelled(call.head, now_ms, attempt))
             self._book.events.cancelled(Token(call.uid, call.head.attempt))
             return Changed.DONE

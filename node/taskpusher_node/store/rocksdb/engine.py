@@ -46,6 +46,7 @@ from .listing import Listing, earlier_attempts
 from .recovery import open_book
 
 _PROMOTE_AT_ONCE = 1_000
+_ADVANCE_EVERY_MS = 1_000
 _PICKS_AT_ONCE = 1_000  # entries that turn out stale before a claim gives way to the rest of the loop
 
 
@@ -59,6 +60,7 @@ class RocksStore:
         self._commit = Commit(book.db, book.events, book.write_counts)
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
+        self._advanced_ms = 0
         self.name = book.name
         self.events = book.events
         self.totals = book.totals
@@ -153,7 +155,7 @@ class RocksStore:
         """Write that a job runs; None where it waits no more, its ttl is over, or its host is to be skipped."""
         book = self._book
         birth = book.birth(entry.id)
-        if birth is None:
+        if birth is None or entry.id in book.calls:
             return None
         before = book.head(entry.id, birth)
         if before.state is not State.WAITING or before.seq != entry.seq:
@@ -186,7 +188,9 @@ class RocksStore:
         """Make ready what is due, end what has expired, resume queues; returns when that is next needed."""
         self._commit.check()
         self._see_writes()
-        self._listing.advance_first_waiting()
+        if abs(now_ms - self._advanced_ms) >= _ADVANCE_EVERY_MS:
+            self._advanced_ms = now_ms
+            self._listing.advance_first_waiting()
         expired_n, next_expiry = self._expire(now_ms, _PROMOTE_AT_ONCE)
         self._see_writes()  # what has expired is not due any more
         next_due = self._promote_due(now_ms, _PROMOTE_AT_ONCE - expired_n)
@@ -290,7 +294,8 @@ class RocksStore:
 
     def _queue_view(self, name: str) -> QueueView:
         counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
-        return QueueView(name, self._book.queues[name].pause, counts, self._book.lanes.oldest_waiting_ms(name))
+        oldest_ms = self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None
+        return QueueView(name, self._book.queues[name].pause, counts, oldest_ms)
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""

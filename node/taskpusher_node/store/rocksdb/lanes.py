@@ -64,8 +64,17 @@ Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
 class Lanes:
     """All ready jobs. `exclusive` is the host of which never more than one call runs: the suspects of a crash."""
 
-    def __init__(self, load: Load, *, exclusive: bytes, read_ahead: int = READ_AHEAD, chunk: int = CHUNK) -> None:
+    def __init__(
+        self,
+        load: Load,
+        *,
+        exclusive: bytes,
+        waits: Callable[[Entry], bool] = lambda _: True,
+        read_ahead: int = READ_AHEAD,
+        chunk: int = CHUNK,
+    ) -> None:
         self._load = load
+        self._waits = waits  # whether an entry's job still waits
         self._exclusive = exclusive
         self._read_ahead = read_ahead
         self._chunk = chunk
@@ -74,6 +83,7 @@ class Lanes:
         self._by_host: dict[bytes, list[Lane]] = {}
         self._calls: dict[bytes, int] = {}
         self._ahead = 0
+        self._seen_to = 0  # the highest seq ever in memory: of a forgotten lane, all up to it was taken
         self._tickets = count()
 
     def line(self, queue: str) -> Line:
@@ -87,6 +97,7 @@ class Lanes:
         """At start: a lane whose first entry is `head`, and of which nothing else is known."""
         lane = self._lane(key, queue, host, priority)
         lane.head, lane.loaded_to, lane.more = head, head.seq, True
+        self._seen_to = max(self._seen_to, head.seq)
         self._rank(lane)
 
     def add(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
@@ -94,6 +105,7 @@ class Lanes:
         lane = self._lane(key, queue, host, priority)
         if entry.seq <= lane.loaded_to:
             return  # a load has brought it already
+        self._seen_to = max(self._seen_to, entry.seq)
         if lane.head is None and not lane.more:
             lane.head, lane.loaded_to = entry, entry.seq
             self._rank(lane)
@@ -112,13 +124,19 @@ class Lanes:
     def put_back(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
         """A job that was picked is ready again, at its old place in line."""
         lane = self._lane(key, queue, host, priority)
-        if lane.head is not None:
-            waiting = sorted([entry, lane.head, *(lane.ahead or ())])
-            lane.head, lane.ahead = waiting[0], deque(waiting[1:])
-            self._ahead += 1
-        else:
+        if lane.head is None:
             lane.head = entry
-        lane.loaded_to = max(lane.loaded_to, entry.seq)
+        else:
+            if lane.ahead is None:
+                lane.ahead = deque()
+            first, second = sorted((entry, lane.head))
+            # what was picked came before what was not, so its place is near the front
+            place = next((i for i, later in enumerate(lane.ahead) if later > second), len(lane.ahead))
+            lane.head = first
+            lane.ahead.insert(place, second)
+            self._ahead += 1
+        if not lane.more:
+            lane.loaded_to = max(lane.loaded_to, self._seen_to)
         self._rank(lane)
 
     def drop(self, key: bytes, seq: int) -> None:
@@ -127,6 +145,8 @@ class Lanes:
         lane = self.lines[queue].lanes.get(key) if queue in self.lines else None
         if lane is not None and lane.head is not None and lane.head.seq == seq:
             self._advance(lane)
+            while lane.head is not None and not self._waits(lane.head):
+                self._advance(lane)
             self._rank(lane)
 
     def pause(self, queue: str, *, on: bool) -> None:
@@ -141,6 +161,10 @@ class Lanes:
         With `idle_only` a job of a host with no call running, unless all ready jobs are of one host. A picked job
         counts as a call of its host until `ended`.
         """
+        if idle_only and len(self._by_host) <= len(self._calls) and all(host in self._calls for host in self._by_host):
+            if len(self._by_host) > 1:
+                return None
+            idle_only = False
         busy: list[Lane] = []
         for _ in range(len(self._turn)):
             line = self._turn[0]
@@ -237,6 +261,7 @@ class Lanes:
                 lane.head, lane.loaded_to = entries[0], entries[-1].seq
                 lane.ahead = deque(entries[1:])
                 self._ahead += len(entries) - 1
+                self._seen_to = max(self._seen_to, lane.loaded_to)
 
     def _rank(self, lane: Lane) -> None:
         """Give the lane's head its place in the heap of its line."""
