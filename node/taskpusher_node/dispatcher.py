@@ -70,7 +70,8 @@ class Dispatcher:
 
         `hurry` skips to the abort. What is ready was fixed by `store.park`.
         """
-        self._idle.clear()
+        if self._loop_task is not None and not self._loop_task.done():
+            self._idle.clear()
         self._wake.set()
         progress = asyncio.create_task(self._tell_progress())
         try:

@@ -33,6 +33,16 @@ def test_a_reference_that_waited_for_its_load_flatters_nobody(busy, share):
     assert figure.value == share
 
 
+def test_a_verdict_of_disturbed_measurements_says_so():
+    import report  # noqa: PLC0415
+    import scenarios  # noqa: PLC0415
+
+    quiet, disturbed = scenarios.Sample(600, 80, 1.0, 0.0), scenarios.Sample(1_000, 50, 1.0, 0.3)
+    samples = {"taskpusher": [quiet], "bare": [disturbed]}
+    (figure,) = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
+    assert "disturbed" in figure.line()
+
+
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_a_quick_run_counts_what_the_target_has_seen(tmp_path):

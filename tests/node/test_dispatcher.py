@@ -14,7 +14,7 @@ from taskpusher_node.dispatcher import Dispatcher
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.runner.http import HttpRunner
 from taskpusher_node.scheduler import Scheduler
-from taskpusher_node.store.base import NewJob
+from taskpusher_node.store.base import Changed, NewJob, Verb
 from taskpusher_node.store.rocksdb import RocksStore
 
 HANGING = 2_000
@@ -329,3 +329,39 @@ async def test_jobs_that_were_interrupted_are_called_again_at_their_place(rig):
         await again.dispatcher.stop()
     assert [rig.head(uid).attempt for uid in added] == [2] * SLOTS + [1, 1]
     assert all(rig.head(uid).state in FINISHED for uid in added)
+
+
+# -- what may happen between its steps
+
+
+async def test_a_job_that_is_cancelled_between_its_claim_and_its_call_is_not_called(rig):
+    async with Site() as site:
+        rig.start()
+        for turns in range(6):  # wherever in the turns of the loop the cancel falls
+            (uid,) = await rig.add(site, 1)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if await rig.store.change(uid, Verb.CANCEL) is Changed.DONE:
+                calls = len(site.calls)
+                await asyncio.sleep(0.02)
+                assert (len(site.calls), rig.dispatcher.busy) == (calls, 0)
+                assert rig.head(uid).state is State.CANCELLED
+
+
+async def test_a_drain_ends_when_the_store_fails_under_it(rig):
+    async with Site() as site:
+        await rig.add(site, 1)
+        rig.store._commit._fail(OSError("EIO"))
+        rig.start()
+        assert await asyncio.wait_for(rig.drain(), 5) < 5
+
+
+async def test_a_drain_runs_down_what_stands_behind_thousands_that_wait_no_more(rig):
+    async with Site() as site:
+        stale = await rig.add(site, 1_500)
+        good = await rig.add(site, 5)
+        for uid in reversed(stale):
+            await rig.store.change(uid, Verb.CANCEL)
+        rig.start()
+        await rig.drain()
+        assert [rig.head(uid).state for uid in good] == [State.COMPLETED] * 5

@@ -56,3 +56,13 @@ def test_outside_a_loop_lines_are_written_at_once():
     file = io.BytesIO()
     LineWriter(file).info(b"one")
     assert file.getvalue() == b"one\n"
+
+
+def test_a_reader_that_has_gone_is_no_reason_to_fail():
+    script = SCRIPT.format(level="production") + "\nimport sys; print('still here', file=sys.stderr)"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import os; os.close(1); r, w = os.pipe(); os.close(r)\n{script}"],
+        capture_output=True,
+        check=False,
+    )
+    assert b"still here" in ended.stderr

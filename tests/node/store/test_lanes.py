@@ -331,3 +331,24 @@ def test_a_long_line_of_a_saturated_host_costs_the_others_nothing():
     loads = rig.loads
     assert rig.pick(skip=frozenset({b"slow"})) == healthy
     assert rig.loads == loads
+
+
+def test_a_lane_that_was_emptied_and_gets_a_job_back_does_not_load_what_runs():
+    rig = Rig(read_ahead=0)
+    first, second = rig.add(), rig.add()
+    lane, entry = rig.lanes.pick(idle_only=False, skip=NOBODY)
+    assert (entry.seq, rig.pick()) == (first, second)
+    rig.lanes.ended(lane.host)
+    rig.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
+    third = rig.add()  # the read-ahead is full, so it has to be loaded; the second still runs, and is still on disk
+    assert rig.pick_all() == [first, third]
+
+
+def test_jobs_that_come_back_in_any_order_stand_in_their_old_one():
+    rig = Rig(read_ahead=100)
+    seqs = [rig.add() for _ in range(6)]
+    picked = [rig.lanes.pick(idle_only=False, skip=NOBODY) for _ in range(4)]
+    for lane, entry in (picked[2], picked[0], picked[3], picked[1]):
+        rig.lanes.ended(lane.host)
+        rig.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
+    assert rig.pick_all() == seqs
