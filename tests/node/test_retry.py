@@ -256,3 +256,14 @@ def test_every_kind_of_call_has_its_verdict():
     }
     stays = {Kind.ABORTED, Kind.STALE}
     assert leads_to == {kind: State.WAITING if kind in stays else State.SCHEDULED for kind in Kind}
+
+
+def test_what_a_job_calls_a_success_is_one_whatever_else_the_status_may_mean():
+    busy = answer(503, ("Retry-After", "9"))
+    assert verdict(busy, spec(success="2xx,503")).to is State.COMPLETED
+    assert verdict(answer(502), spec(success="502"), unreached_status="502").to is State.COMPLETED
+
+
+def test_what_the_node_itself_lacks_uses_up_nothing_and_comes_again_soon():
+    got = verdict(Outcome(Kind.LOCAL, 0.0, "too many open files"))
+    assert (got.tries, got.unreached, delay_s(got)) == (0, 0, 1.0)
