@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Debian packages that the tests need: curl is the client of the README, openssl makes certificates.
-TEST_PACKAGES := curl openssl
+# Debian packages that the tests need: the client of the README, certificates, load.
+TEST_PACKAGES := curl openssl wrk
 
 .PHONY: run install test test-packages check format lock clean
 
