@@ -110,9 +110,10 @@ class RocksStore:
             there = put.get(job_id) or book.spec(job_id)
             if there is not None:
                 return Put.SAME if same_request(there, job.spec) else Put.CONFLICT
-            put[job_id] = job.spec
         if job.spec.queue not in book.queues and len(book.queues) >= self._max_queues:
             return Put.NO_QUEUE
+        if job.given:
+            put[job_id] = job.spec
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         batch = self._commit.batch()
         batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))

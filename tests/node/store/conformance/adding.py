@@ -198,3 +198,9 @@ class QueueLimit:
         await bench.put(job)
         await bench.reopen(max_queues=1)
         assert await bench.put(job) == [Put.SAME]
+
+    async def test_a_repeat_of_what_was_refused_is_refused_too(self, bench: Bench):
+        await bench.reopen(max_queues=1)
+        job = bench.job(queue="a", given=True)
+        assert await bench.put(job, job) == [Put.NO_QUEUE, Put.NO_QUEUE]
+        assert bench.counts() == {}
