@@ -26,6 +26,20 @@ class Status:
         self.stalled = False
         self.failure: str | None = None
         self.name: str | None = None
+        self._warnings: dict[str, str] = {}  # by topic
+
+    def warn(self, topic: str, text: str) -> None:
+        """Say something that a person must look at, though the node goes on; the newest of a topic stands."""
+        self._warnings[topic] = text
+
+    def all_clear(self, topic: str) -> None:
+        """Take back what was said of a topic."""
+        self._warnings.pop(topic, None)
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What a person must look at, by topic."""
+        return dict(self._warnings)
 
     @property
     def phase(self) -> Phase:

@@ -35,6 +35,7 @@ class HealthApi:
         shape = {
             "state": status.phase,
             "reason": status.reason,
+            "warnings": status.warnings,
             "accepts_adds": status.accepts_adds,
             "name": status.name,
             "version": __version__,
