@@ -1,11 +1,12 @@
 """One command that tells how fast TaskPusher is on this machine: rates, CPU a job, and ratios to bare aiohttp.
 
-python loadtest/bench.py [SCENARIO ...] [--rounds N] [--seconds S] [--quick] [--json FILE]
+python loadtest/bench.py [SCENARIO ...] [--rounds N] [--seconds S] [--before COMMAND] [--quick] [--json FILE]
 """
 
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 from dataclasses import asdict
@@ -16,10 +17,9 @@ import report
 from backlog import Backlog, run_backlog
 from load import find_wrk, target
 from processes import SetupError, run_folder, two_cores
-from scenarios import BARE, LEAN, PRODUCT, SCENARIOS, Sample, Setting, run_once
+from scenarios import BARE, BEFORE, LEAN, PRODUCT, SCENARIOS, Sample, Setting, run_once
 
 BACKLOG = "backlog"
-VARIANTS = (BARE, PRODUCT, LEAN)
 FULL = {"rounds": 3, "seconds": 2.5, "jobs": 1_000_000}
 
 
@@ -30,6 +30,7 @@ class Bench:
         self._rounds = rounds
         self._jobs = jobs
         self._setting = setting
+        self._variants = (BARE, PRODUCT, *([BEFORE] if setting.before is not None else []), LEAN)
         self.samples: dict[str, object] = {}
         self.figures: list[report.Figure] = []
         self.faults: list[str] = []
@@ -47,7 +48,7 @@ class Bench:
 
     def _run_scenario(self, name: str) -> str:
         scenario = SCENARIOS[name]
-        samples: dict[str, list[Sample]] = {PRODUCT: [], BARE: [], LEAN: []}
+        samples: dict[str, list[Sample]] = {variant: [] for variant in self._variants}
         for number in range(self._rounds):
             for variant in self._order(number):
                 sample = run_once(scenario, variant, self._setting)
@@ -75,7 +76,7 @@ class Bench:
 
     def _order(self, number: int) -> tuple[str, ...]:
         """Turn the order each round, so that a machine that gets slower or faster favours nobody."""
-        return VARIANTS if number % 2 == 0 else VARIANTS[::-1]
+        return self._variants if number % 2 == 0 else self._variants[::-1]
 
     def _note(self, place: str, sample: Sample) -> None:
         print(f"{place}: {sample.rate:,.0f}/s, {sample.cpu_us:.1f} us", file=sys.stderr)
@@ -98,7 +99,7 @@ def main() -> int:
     print("\n".join(f"{name:12} {value}" for name, value in machine.items()))
     print(f"{options.rounds} rounds of {options.seconds:g} s; medians (lowest-highest); server on core {server_core}")
     with run_folder() as folder, target(folder, load_core) as called:
-        setting = Setting(folder, called, options.seconds, server_core, load_core, options.backlog)
+        setting = Setting(folder, called, options.seconds, server_core, load_core, options.backlog, options.before)
         bench = Bench(options.rounds, options.jobs, setting)
         bench.run(options.scenarios)
     print("\n" + "\n".join(figure.line() for figure in bench.figures))
@@ -126,6 +127,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long each measurement is (2.5)")
     parser.add_argument("--jobs", type=int, help="how many wait in the scenario `backlog` (1,000,000)")
     parser.add_argument("--backlog", type=int, help="how many wait when any other drain begins (20,000 a second)")
+    parser.add_argument("--before", metavar="COMMAND", help="the taskpusher of another version, for its CPU a job")
     parser.add_argument("--quick", action="store_true", help="one round of 1 s, 100,000 jobs: to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and figure there")
     options = parser.parse_args()
@@ -133,6 +135,8 @@ def _options() -> argparse.Namespace:
     if unknown:
         parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     options.scenarios = options.scenarios or names
+    if options.before is not None and shutil.which(options.before) is None:
+        parser.error(f"--before: there is no command {options.before}")
     defaults = {"rounds": 1, "seconds": 1.0, "jobs": 100_000} if options.quick else FULL
     for name, default in defaults.items():
         if getattr(options, name) is None:

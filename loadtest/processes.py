@@ -51,13 +51,13 @@ def two_cores() -> tuple[int, int]:
     return cores[0], cores[1]
 
 
-def taskpusher_command() -> list[str]:
+def taskpusher_command() -> str:
     """Return the command of the TaskPusher that is installed beside this interpreter."""
     beside = Path(sys.executable).with_name("taskpusher")
     found = str(beside) if beside.exists() else shutil.which("taskpusher")
     if found is None:
         raise SetupError("taskpusher is not installed: uv sync, or pip install -e .")
-    return [found]
+    return found
 
 
 def script(name: str, *args: object) -> list[str]:
@@ -183,12 +183,15 @@ def user_s_of_others(cores: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def start_node(folder: Path, *, concurrency: int, core: int | None = None) -> Server:
-    """Start TaskPusher on the store of this folder, made where there is none; its log goes to a file, as in use."""
+def start_node(folder: Path, *, concurrency: int, core: int | None = None, command: str | None = None) -> Server:
+    """Start TaskPusher on the store of this folder, made where there is none; its log goes to a file, as in use.
+
+    `command` is the `taskpusher` of another version.
+    """
     port = free_port()
     settings = ["--address", f"{LOOPBACK}:{port}", "--store", str(folder / "store")]
-    command = [*taskpusher_command(), *settings, "--concurrency", str(concurrency)]
-    return Server(command, folder / "node.log", port, core)
+    line = [command or taskpusher_command(), *settings, "--concurrency", str(concurrency)]
+    return Server(line, folder / "node.log", port, core)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from backlog import Backlog
 from load import find_nginx, find_wrk
-from scenarios import BARE, LEAN, PRODUCT, Sample, Scenario
+from scenarios import BARE, BEFORE, PRODUCT, Sample, Scenario
 
+MORE_CPU = 1.05  # than the version before: what a change may cost
 QUIET = 0.05  # where others take more of the two cores, the figures are theirs as well
 BUSY = 0.9  # a server that is less busy waits for its load: its rate is the load generator's
 
@@ -70,8 +71,10 @@ def table(name: str, samples: dict[str, list[Sample]]) -> str:
 def ratios(samples: dict[str, list[Sample]]) -> str:
     """Return how TaskPusher compares to the references, by rate and by CPU."""
     product, lines = samples[PRODUCT], []
-    for reference in (BARE, LEAN):
-        pairs = list(zip(product, samples[reference], strict=True))
+    for reference, found in samples.items():
+        if reference == PRODUCT:
+            continue
+        pairs = list(zip(product, found, strict=True))
         by_rate = spread([a.rate / b.rate for a, b in pairs], 2)
         by_cpu = spread([b.cpu_us / a.cpu_us for a, b in pairs], 2)
         lines.append(f"  {PRODUCT} / {reference}: {by_rate} of the rate; by CPU {by_cpu}")
@@ -82,7 +85,13 @@ def scenario_figures(scenario: Scenario, samples: dict[str, list[Sample]]) -> li
     """Return what of a scenario has a floor."""
     shares = [_share(product, bare) for product, bare in zip(samples[PRODUCT], samples[BARE], strict=True)]
     quiet = _quiet(samples[PRODUCT] + samples[BARE])
-    return [Figure(f"{scenario.title} / bare aiohttp", shares, scenario.floor, quiet=quiet)]
+    figures = [Figure(f"{scenario.title} / bare aiohttp", shares, scenario.floor, quiet=quiet)]
+    if BEFORE in samples:
+        pairs = zip(samples[PRODUCT], samples[BEFORE], strict=True)
+        more = [now.cpu_us / before.cpu_us for now, before in pairs]
+        quiet = _quiet(samples[PRODUCT] + samples[BEFORE])
+        figures.append(Figure(f"{scenario.title}, CPU / before", more, MORE_CPU, at_most=True, quiet=quiet))
+    return figures
 
 
 def _quiet(samples: list[Sample]) -> bool:

@@ -15,7 +15,8 @@ WARM_UP_S = 0.7
 _END_WITHIN_S = 60.0
 _JOBS_PER_S = 20_000  # how much backlog a drain gets for each second; more than it can run
 
-PRODUCT, BARE, LEAN = "taskpusher", "bare", "lean"
+PRODUCT, BEFORE, BARE, LEAN = "taskpusher", "before", "bare", "lean"
+_NODES = frozenset({PRODUCT, BEFORE})
 
 
 class Scenario(NamedTuple):
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
     server_core: int
     load_core: int
     backlog: int | None = None
+    before: str | None = None  # the `taskpusher` command of another version
 
     @property
     def drain_jobs(self) -> int:
@@ -73,9 +75,9 @@ def run_once(scenario: Scenario, variant: str, setting: Setting) -> Sample:
         before = setting.target.calls()
         if scenario.mode == "drain":
             server.pause()
-            if variant == PRODUCT:
+            if variant in _NODES:
                 prefill(server, setting.drain_jobs, setting.target.url)
-            sample = drain(server, setting, endless=variant != PRODUCT)
+            sample = drain(server, setting, endless=variant not in _NODES)
         else:
             sample = _add(server, scenario, setting)
         return sample.with_faults(called_as_counted(server, setting.target, before))
@@ -150,8 +152,9 @@ def called_as_counted(server: Server, target: Target, before: int) -> list[str]:
 
 
 def _server(scenario: Scenario, variant: str, setting: Setting, folder: Path) -> Server:
-    if variant == PRODUCT:
-        return start_node(folder, concurrency=scenario.in_flight or 64, core=setting.server_core)
+    if variant in _NODES:
+        command = setting.before if variant == BEFORE else None
+        return start_node(folder, concurrency=scenario.in_flight or 64, core=setting.server_core, command=command)
     port = free_port()
     name = "bare.py" if variant == BARE else "lean.py"
     command = script(name, port, setting.target.url, scenario.in_flight, scenario.mode)

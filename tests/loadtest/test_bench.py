@@ -41,12 +41,26 @@ def test_a_verdict_of_disturbed_measurements_says_so():
     assert "disturbed" in figure.line()
 
 
+@pytest.mark.parametrize(("before_us", "passed"), [(100.0, True), (90.0, False)])
+def test_a_job_may_cost_little_more_than_in_the_version_before(before_us, passed):
+    import report  # noqa: PLC0415
+    import scenarios  # noqa: PLC0415
+
+    sample = scenarios.Sample(600, 100.0, 1.0, 0.0)
+    samples = {"taskpusher": [sample], "bare": [sample], "before": [scenarios.Sample(600, before_us, 1.0, 0.0)]}
+    _, figure = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
+    assert figure.passed is passed
+
+
 def test_a_quick_run_counts_what_the_target_has_seen(tmp_path):
+    import processes  # noqa: PLC0415
+
     out = tmp_path / "bench.json"
     command = [sys.executable, LOADTEST / "bench.py", "adds", "drain4", "--quick", "--seconds", "0.3", "--json", out]
+    command += ["--before", processes.taskpusher_command()]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
     result = json.loads(out.read_text())
     assert result["faults"] == []
     for name in ("adds", "drain4"):
-        assert set(result["samples"][name]) == {"taskpusher", "bare", "lean"}
+        assert set(result["samples"][name]) == {"taskpusher", "before", "bare", "lean"}
         assert all(sample["rate"] > 0 for samples in result["samples"][name].values() for sample in samples)
