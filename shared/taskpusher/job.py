@@ -71,14 +71,10 @@ def parse_statuses(text: str) -> tuple[range, ...]:
     return tuple(ranges)
 
 
-@lru_cache(maxsize=1024)
-def _ranges(text: str) -> tuple[range, ...]:
-    return parse_statuses(text)
-
-
+@lru_cache(maxsize=1024)  # asked twice a call, mostly of 200 and "200"
 def status_in(status: int, text: str) -> bool:
     """Tell whether a status is among those of a text that `parse_statuses` takes."""
-    return any(status in span for span in _ranges(text))
+    return any(status in span for span in parse_statuses(text))
 
 
 def backoff_delay_s(backoff: Backoff | Sequence[float], n: int, random_share: float) -> float:
