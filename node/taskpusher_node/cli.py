@@ -13,6 +13,7 @@ from taskpusher import uid as uids
 from taskpusher.job import parse_statuses
 
 from .config import LOG_LEVELS, Config, settings
+from .runner.addresses import BadRule, Policy
 from .runner.signing import BadSecret, parse_secrets
 
 EXIT_FAILED = 1
@@ -99,11 +100,22 @@ def _check(config: Config) -> None:
         parse_secrets(config.signing_secrets)
     except BadSecret as error:
         _refuse(f"signing_secrets: {error}")
+    _check_addresses(config)
     if config.unreached_status:
         try:
             parse_statuses(config.unreached_status)
         except ValueError:
             _refuse(f'unreached_status: {config.unreached_status!r} is not like "502,503"')
+
+
+def _check_addresses(config: Config) -> None:
+    for name in ("allow", "deny"):
+        try:
+            Policy(**{name: getattr(config, name)})
+        except BadRule as error:
+            _refuse(f"{name}: {error}")
+    if config.allow and not config.deny_private:
+        _refuse("allow: it says what deny_private spares, and deny_private is not set; without, all may be called")
 
 
 def _refuse(text: str) -> None:

@@ -41,6 +41,13 @@ class Config:
     signing_secrets: str = _setting(
         "", "Sign calls by Standard Webhooks with these secrets: base64, several while rotating.", advanced=True
     )
+    deny_private: bool = _setting(
+        default=False, text="Call no private, loopback, shared, multicast or reserved address.", advanced=True
+    )
+    allow: str = _setting(
+        "", "Hosts (example.com, .example.com) and networks that may be called all the same.", advanced=True
+    )
+    deny: str = _setting("", "Hosts and networks that are never called.", advanced=True)
     max_timeout: float = _setting(86_400.0, "The longest timeout, in seconds, that a job may ask for.", advanced=True)
     max_queues: int = _limit(1_000, "How many queues there may be.")
     max_url_bytes: int = _limit(8_192, "Longest url.")

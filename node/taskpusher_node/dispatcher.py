@@ -13,6 +13,7 @@ from time import monotonic
 import structlog
 
 from taskpusher.job import Spec
+from taskpusher.masking import mask_text
 
 from .lifecycle import FINISHED, Head, Verdict
 from .retry import Kind, Outcome, judge
@@ -138,7 +139,7 @@ class Dispatcher:
                 outcome = Outcome(Kind.ABORTED, monotonic() - start, "the node stopped under this call")
             except Exception as bug:
                 log.exception("runner", uid=job.uid)
-                outcome = Outcome(Kind.DISCONNECT, monotonic() - start, f"TaskPusher failed: {bug!r}")
+                outcome = Outcome(Kind.DISCONNECT, monotonic() - start, mask_text(f"TaskPusher failed: {bug!r}"))
             verdict = judge(
                 job.spec,
                 job.head,

@@ -73,6 +73,11 @@ class Response(Struct, frozen=True, array_like=True):
     truncated: bool
 
 
+def header_of(response: Response, name: str) -> str | None:
+    """Return the first value of a header, whose name is given in lower case."""
+    return next((value for key, value in response.headers if key.lower() == name), None)
+
+
 class Attempt(Struct, frozen=True, array_like=True):
     """One call that has ended. `n` counts every call of the job and is never reused."""
 

@@ -65,9 +65,12 @@ _RULES = {
     "success": 'statuses such as "200", "200,204" or "2xx"',
     "ttl": "seconds above 0, up to ten years",
     "meta": "a JSON object",
+    "redirects": "an integer from 0 to 10",
+    "redact": "a list of at most 16 names of headers and query parameters, each of 1 to 64 characters",
     "uid": "a uid of this store",
 }
 
+RedactedName = Annotated[str, Meta(min_length=1, max_length=64)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 
 
@@ -90,14 +93,20 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     success: str | None = None
     ttl: PositiveSeconds | None = None
     meta: Raw = Raw()
+    redirects: Annotated[int, Meta(ge=0, le=10)] | None = None
+    redact: Annotated[tuple[RedactedName, ...], Meta(max_length=16)] | None = None
     uid: str | None = None
+
+
+class BadUrl(ValueError):
+    """A url cannot be called; the text is the rule that it breaks."""
 
 
 Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
 Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
-_JSON_IN_FORMS = frozenset({"headers", "backoff"})
+_JSON_IN_FORMS = frozenset({"headers", "backoff", "redact"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
@@ -224,6 +233,8 @@ class SpecBuilder:
             ttl_s=request.ttl,
             meta=meta,
             trace=trace,
+            redirects=request.redirects or 0,
+            redact=request.redact or (),
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -232,20 +243,11 @@ class SpecBuilder:
         """Return (url as it is sent, host:port, userinfo)."""
         if errors and any(path == "url" for path, _ in errors):
             return "", "", None
-        text = text.partition("#")[0]
-        longest = self._config.max_url_bytes
-        if len(text) <= longest and (not text.isascii() or " " in text):
-            text = _encoded(text)
-        match = _URL.fullmatch(text) if len(text) <= longest else None
-        port = int(match[4]) if match is not None and match[4] is not None else None
-        if match is None or not _can_be_called(match[3], port):
-            errors.append(("url", f"at most {longest} bytes" if len(text) > longest else _RULES["url"]))
+        try:
+            return parse_url(text, self._config.max_url_bytes)
+        except BadUrl as broken:
+            errors.append(("url", str(broken)))
             return "", "", None
-        scheme, userinfo, host, _, path = match.groups()
-        host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
-        if userinfo is not None:
-            text = f"{scheme}://{host}{f':{port}' if port is not None else ''}{path}"
-        return text, host_port, userinfo
 
     def _headers(self, given: dict[str, str], userinfo: str | None, errors: Errors) -> dict[str, str]:
         if len(given) > self._config.max_headers:
@@ -317,6 +319,24 @@ class SpecBuilder:
             errors.append(("uid", f"of the store {name}, and this one is {self._store_name}"))
         elif not now_ms - REPEAT_WITHIN_MS <= uids.minted_ms(uid) <= now_ms + CLOCK_SKEW_MS:
             errors.append(("uid", "minted more than 24 h ago, or in the future"))
+
+
+def parse_url(text: str, longest: int) -> tuple[str, str, str | None]:
+    """Return (url as it is sent, host:port, userinfo); raises BadUrl with the rule that it breaks."""
+    text = text.partition("#")[0]
+    if len(text) <= longest and (not text.isascii() or " " in text):
+        text = _encoded(text)
+    if len(text) > longest:
+        raise BadUrl(f"at most {longest} bytes")
+    match = _URL.fullmatch(text)
+    port = int(match[4]) if match is not None and match[4] is not None else None
+    if match is None or not _can_be_called(match[3], port):
+        raise BadUrl(_RULES["url"])
+    scheme, userinfo, host, _, path = match.groups()
+    host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
+    if userinfo is not None:
+        text = f"{scheme}://{host}{f':{port}' if port is not None else ''}{path}"
+    return text, host_port, userinfo
 
 
 def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec, backoff_delay_s, status_in
 
-from .lifecycle import Attempt, Head, JobError, Response, State, Verdict
+from .lifecycle import Attempt, Head, JobError, Response, State, Verdict, header_of
 
 RETRY_AFTER_MAX_S = 86_400.0
 UNREACHED_DELAY_MAX_S = 60.0
@@ -29,6 +29,8 @@ class Kind(StrEnum):
     ANSWERED = "answered"
     TIMEOUT = "timeout"
     DISCONNECT = "disconnect"
+    REDIRECT = "redirect"  # answered by a redirect that the job asked to follow, and that led to no answer
+    DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
 
 
 _NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
@@ -67,8 +69,10 @@ def judge(
     if kind is Kind.ANSWERED and outcome.response is not None and status_in(outcome.response.status, spec.success):
         return Verdict(State.COMPLETED, attempt, tries=1)
     tries = head.tries + 1
-    if tries >= spec.max_attempts:
-        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=1)
+    if kind is Kind.DENIED or tries >= spec.max_attempts:
+        # nobody was called, but where a redirect led to the address that is denied
+        arrived = kind is not Kind.DENIED or attempt.response is not None
+        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=int(arrived))
     delay_s = _retry_after_s(attempt.response, now_ms)
     if delay_s is None:
         delay_s = backoff_delay_s(spec.backoff, tries, random_share())
@@ -87,7 +91,7 @@ def _refined(spec: Spec, head: Head, outcome: Outcome, unreached_status: str) ->
         status = outcome.response.status
         if status_in(status, spec.success):
             return Kind.ANSWERED
-        if (status == 503 and _header(outcome.response, "retry-after") is not None) or (  # noqa: PLR2004
+        if (status == 503 and header_of(outcome.response, "retry-after") is not None) or (  # noqa: PLR2004
             unreached_status and status_in(status, unreached_status)
         ):
             return Kind.UNAVAILABLE
@@ -108,19 +112,15 @@ def _not_reached(spec: Spec, head: Head, attempt: Attempt, now_ms: int, random_s
 
 
 def _error(attempt: Attempt) -> JobError:
-    if attempt.response is None:
-        return JobError(attempt.outcome, attempt.error or attempt.outcome)
-    status = attempt.response.status
+    status = attempt.response.status if attempt.response is not None else None
+    if attempt.error is not None or status is None:
+        return JobError(attempt.outcome, attempt.error or attempt.outcome, status)
     return JobError("status", f"the target answered {status}", status)
-
-
-def _header(response: Response, name: str) -> str | None:
-    return next((value for key, value in response.headers if key.lower() == name), None)
 
 
 def _retry_after_s(response: Response | None, now_ms: int) -> float | None:
     """Return the seconds that an answer asks to wait (RFC 9110, 10.2.3), at most a day; None where it does not say."""
-    text = _header(response, "retry-after") if response is not None else None
+    text = header_of(response, "retry-after") if response is not None else None
     if text is None:
         return None
     text = text.strip()

@@ -26,6 +26,7 @@ from .api.queues import QueuesApi
 from .config import Config
 from .dispatcher import Dispatcher, unfinished
 from .rates import Rates
+from .runner.addresses import Policy
 from .runner.http import HttpRunner
 from .runner.signing import parse_secrets
 from .scheduler import Scheduler
@@ -98,6 +99,8 @@ class _Node:
         runner = HttpRunner(
             store.name,
             max_response_bytes=config.max_response_bytes,
+            max_url_bytes=config.max_url_bytes,
+            policy=Policy(deny_private=config.deny_private, allow=config.allow, deny=config.deny),
             signing_keys=parse_secrets(config.signing_secrets),
         )
         dispatcher = Dispatcher(

@@ -44,6 +44,8 @@ class Spec(Struct, frozen=True, array_like=True):
     ttl_s: float | None = None
     meta: bytes | None = None  # a JSON object, as given
     trace: dict[str, str] = {}  # W3C Trace Context headers of the add
+    redirects: int = 0  # how many are followed
+    redact: tuple[str, ...] = ()  # names of headers and query parameters that are shown masked
 
 
 def same_request(one: Spec, other: Spec) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from . import codec
 from .clock import unix_ms
+from .masking import mask_text
 
 WRITE_WITHIN_S = 0.05  # lines of this long are written at once: a system call for each would cost more than the line
 
@@ -59,7 +60,7 @@ class _Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()
         tell = log.error if record.levelno >= logging.ERROR else log.warning
-        tell("library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+        tell("library", logger=record.name, message=mask_text(record.getMessage()), exc_info=record.exc_info)
 
 
 def configure(level: str) -> None:
@@ -71,7 +72,7 @@ def configure(level: str) -> None:
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-                structlog.processors.format_exc_info,
+                _exception_as_text,
                 _escape,
                 structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),
                 _to_bytes,
@@ -83,13 +84,23 @@ def configure(level: str) -> None:
         return
     structlog.configure(
         processors=[
-            structlog.processors.format_exc_info,
+            _exception_as_text,
             _json_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=True,
     )
+
+
+def _exception_as_text(log: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Render a traceback. The text of an exception may hold the URL of a job."""
+    if "exc_info" not in event:
+        return event
+    event = structlog.processors.format_exc_info(log, level, event)
+    if "exception" in event:
+        event["exception"] = mask_text(event["exception"])
+    return event
 
 
 def _json_line(_: Any, level: str, event: MutableMapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from taskpusher.clock import unix_ms
 from taskpusher.job import Spec
 from taskpusher_node.dispatcher import Dispatcher
 from taskpusher_node.lifecycle import FINISHED, State
+from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.http import HttpRunner
 from taskpusher_node.scheduler import Scheduler
 from taskpusher_node.store.base import Changed, NewJob, Verb
@@ -117,7 +118,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path) -> AsyncIterator[Rig]:
     store = await RocksStore.open(tmp_path / "store", "n1")
-    runner = HttpRunner("n1", max_response_bytes=65_536)
+    runner = HttpRunner("n1", max_response_bytes=65_536, max_url_bytes=8_192, policy=Policy())
     rig = Rig(store, runner.call)
     yield rig
     await rig.scheduler.stop()

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from taskpusher.job import Backoff, Spec
 from taskpusher_node.lifecycle import Attempt, Head, Response, State, Verdict
@@ -254,8 +255,26 @@ def test_every_kind_of_call_has_its_verdict():
     leads_to = {
         kind: verdict(answer(500) if kind is Kind.ANSWERED else failure(kind), spec(max_attempts=2)).to for kind in Kind
     }
-    stays = {Kind.ABORTED, Kind.STALE}
-    assert leads_to == {kind: State.WAITING if kind in stays else State.SCHEDULED for kind in Kind}
+    again = dict.fromkeys(Kind, State.SCHEDULED)
+    assert leads_to == again | {
+        Kind.ABORTED: State.WAITING,
+        Kind.STALE: State.WAITING,
+        Kind.DENIED: State.ERROR,
+    }
+
+
+def test_an_address_that_is_denied_is_an_error_at_once_and_no_try():
+    denied = verdict(failure(Kind.DENIED), spec(max_attempts=9, unreached_attempts=9))
+    assert (denied.to, denied.tries, denied.unreached) == (State.ERROR, 0, 0)
+    assert (denied.error.kind, denied.error.status) == ("denied", None)
+
+
+@pytest.mark.parametrize("kind", [Kind.DENIED, Kind.REDIRECT, Kind.TIMEOUT, Kind.DISCONNECT])
+def test_what_ends_a_call_behind_a_redirect_is_a_try_and_tells_of_both(kind):
+    behind = structs.replace(failure(kind), response=answer(302).response)
+    ended = verdict(behind, spec(max_attempts=1))
+    assert (ended.to, ended.tries, ended.error.kind, ended.error.status) == (State.ERROR, 1, kind.value, 302)
+    assert ended.error.message == behind.error
 
 
 def test_what_a_job_calls_a_success_is_one_whatever_else_the_status_may_mean():

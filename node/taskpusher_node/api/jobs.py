@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+import structlog
 from aiohttp import web
 
 from taskpusher import codec, errors
 from taskpusher.job import parse_statuses
-from taskpusher.web import json_response, no_content
+from taskpusher.web import USER, json_response, no_content
 
 from ..config import Config
 from ..lifecycle import FINISHED, State
@@ -22,6 +23,8 @@ _LOOK_EVERY_S = 1.0  # hints of the store may be lost
 _STATES = {state.value: state for state in State} | {"errors": State.ERROR, "runing": State.RUNNING}
 _FILTERS = frozenset({"queue", "host", "status", "since", "until"})
 _PAGING = frozenset({"last_uid", "limit"})
+
+log = structlog.get_logger()
 
 
 class JobsApi:
@@ -45,8 +48,15 @@ class JobsApi:
         ]
 
     async def job(self, request: web.Request) -> web.Response:
-        """Answer with one job."""
-        return self._answer(request.match_info["uid"])
+        """Answer with one job; to an administrator with its secrets, if `reveal` asks for them."""
+        uid = request.match_info["uid"]
+        reveal = request.query.get("reveal")
+        if reveal not in (None, "1"):
+            raise errors.InvalidField([("reveal", "1, or left out")])
+        answer = self._answer(uid, reveal=reveal is not None)
+        if reveal is not None:
+            log.warning("revealed", uid=uid, by=request.get(USER))
+        return answer
 
     async def wait(self, request: web.Request) -> web.Response:
         """Answer with a job when it has ended; after `timeout`, or when the node stops, as it is."""
@@ -120,11 +130,11 @@ class JobsApi:
                 state = view.head.state if view is not None else "gone"
                 raise errors.WrongState(f"a job that is {state} takes no {verb}")
 
-    def _answer(self, uid: str) -> web.Response:
+    def _answer(self, uid: str, *, reveal: bool = False) -> web.Response:
         view = self._store.get(uid, attempts=True)
         if view is None:
             raise errors.NotFound(f"there is no job {uid[:100]}")
-        return json_response(shapes.job(view, self._store.name))
+        return json_response(shapes.job(view, self._store.name, reveal=reveal))
 
     def _ended(self, uid: str) -> None:
         for event in self._waiting.get(uid, ()):

@@ -5,6 +5,7 @@ from typing import Any
 
 from taskpusher import codec
 from taskpusher.job import Backoff, Spec
+from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import Attempt, JobError, Response, State, snippet
 from ..store.base import JobView, Pause, QueueView
@@ -12,8 +13,11 @@ from ..store.base import JobView, Pause, QueueView
 _KIND = "http"
 
 
-def job(view: JobView, node: str) -> dict[str, Any]:
-    """Return a job with every field, given or defaulted, and its attempts, newest first."""
+def job(view: JobView, node: str, *, reveal: bool = False) -> dict[str, Any]:
+    """Return a job with every field, given or defaulted, and its attempts, newest first.
+
+    What is secret in headers and URLs is masked, but for `reveal`.
+    """
     spec, head = view.spec, view.head
     earlier = view.attempts
     running = head.state is State.RUNNING
@@ -22,7 +26,7 @@ def job(view: JobView, node: str) -> dict[str, Any]:
         "uid": view.uid,
         "state": head.state,
         "kind": _KIND,
-        **_fields(spec),
+        **_fields(spec, reveal=reveal),
         "node": node,
         **_times(view),
         "attempt": head.attempt,
@@ -31,8 +35,10 @@ def job(view: JobView, node: str) -> dict[str, Any]:
         "snoozes": head.snoozes,
         "crashes": head.crashes,
         "error": _error(head.error),
-        "response": _response(head.last.response) if head.last is not None and not running else None,
-        "attempts": [_attempt(snippet(attempt), node) for attempt in [*newest, *earlier]],
+        "response": (
+            _response(head.last.response, spec, reveal=reveal) if head.last is not None and not running else None
+        ),
+        "attempts": [_attempt(snippet(attempt), spec, node, reveal=reveal) for attempt in [*newest, *earlier]],
     }
 
 
@@ -46,7 +52,7 @@ def listing_item(view: JobView, node: str) -> dict[str, Any]:
         "queue": spec.queue,
         "priority": spec.priority,
         "method": spec.method,
-        "url": spec.url,
+        "url": mask_url(spec.url, spec.redact),
         "meta": _meta(spec),
         **_times(view),
         "node": node,
@@ -70,7 +76,7 @@ def counts(by_state: dict[State, int]) -> dict[str, int]:
     return {state.value: n for state, n in by_state.items()}
 
 
-def _fields(spec: Spec) -> dict[str, Any]:
+def _fields(spec: Spec, *, reveal: bool) -> dict[str, Any]:
     body: Any = None
     body_base64 = None
     if spec.body is not None:
@@ -88,9 +94,9 @@ def _fields(spec: Spec) -> dict[str, Any]:
     else:
         backoff_shown = backoff
     return {
-        "url": spec.url,
+        "url": spec.url if reveal else mask_url(spec.url, spec.redact),
         "method": spec.method,
-        "headers": spec.headers,
+        "headers": spec.headers if reveal else dict(mask_headers(spec.headers.items(), spec.redact)),
         "body": body,
         "body_base64": body_base64,
         "queue": spec.queue,
@@ -104,6 +110,8 @@ def _fields(spec: Spec) -> dict[str, Any]:
         "success": spec.success,
         "ttl": spec.ttl_s,
         "meta": _meta(spec),
+        "redirects": spec.redirects,
+        "redact": spec.redact,
     }
 
 
@@ -128,7 +136,7 @@ def _error(error: JobError | None) -> dict[str, Any] | None:
     return {"kind": error.kind, "message": error.message, "status": error.status}
 
 
-def _response(response: Response | None) -> dict[str, Any] | None:
+def _response(response: Response | None, spec: Spec, *, reveal: bool) -> dict[str, Any] | None:
     if response is None:
         return None
     body, body_base64 = None, None
@@ -141,14 +149,14 @@ def _response(response: Response | None) -> dict[str, Any] | None:
             body_base64 = base64.b64encode(response.body).decode()
     return {
         "status": response.status,
-        "headers": [list(pair) for pair in response.headers],
+        "headers": response.headers if reveal else mask_headers(response.headers, spec.redact),
         "body": body,
         "body_base64": body_base64,
         "truncated": response.truncated,
     }
 
 
-def _attempt(attempt: Attempt, node: str) -> dict[str, Any]:
+def _attempt(attempt: Attempt, spec: Spec, node: str, *, reveal: bool) -> dict[str, Any]:
     return {
         "n": attempt.n,
         "started_at": codec.to_time(attempt.started_ms),
@@ -156,7 +164,7 @@ def _attempt(attempt: Attempt, node: str) -> dict[str, Any]:
         "node": node,
         "outcome": attempt.outcome,
         "error": attempt.error,
-        "response": _response(attempt.response),
+        "response": _response(attempt.response, spec, reveal=reveal),
     }
 
 

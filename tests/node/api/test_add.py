@@ -87,8 +87,11 @@ async def test_a_json_object_adds_a_job(api):
         "success": "2xx",
         "ttl": 100,
         "meta": {"user": 7},
+        "redirects": 2,
+        "redact": ["x-b"],
     }
     job = await _added(api, "/add", json=fields)
+    job = await api.get(f"/job/{job['uid']}?reveal=1")
     credentials = {"Authorization": "Basic am9lOnB3"}
     expected = {**fields, "url": "https://A.example:8443/x?y", "headers": {"X-A": "ä", **credentials}}
     expected["backoff"] = {"initial": 2, "factor": 2, "max": 3600, "jitter": 0.5}

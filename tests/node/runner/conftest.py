@@ -7,6 +7,7 @@ import pytest
 import structlog
 import uvloop
 
+from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.http import HttpRunner
 
 CAP = 65_536
@@ -25,8 +26,13 @@ def _nothing_is_logged(caplog) -> Iterator[None]:
     assert (lines, loud) == ([], [])
 
 
+def make_runner(**given: object) -> HttpRunner:
+    """Return a runner, that calls every address where no policy is given."""
+    return HttpRunner("n1", **{"max_response_bytes": CAP, "max_url_bytes": 8_192, "policy": Policy(), **given})
+
+
 @pytest.fixture
 async def runner() -> AsyncIterator[HttpRunner]:
-    runner = HttpRunner("n1", max_response_bytes=CAP)
+    runner = make_runner()
     yield runner
     await runner.close()
