@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import orjson
+import pytest
 
 from taskpusher.logs import LineWriter
 
@@ -66,3 +67,26 @@ def test_a_reader_that_has_gone_is_no_reason_to_fail():
         check=False,
     )
     assert b"still here" in ended.stderr
+
+
+SECRETS_SCRIPT = """
+import logging
+import structlog
+from taskpusher.logs import configure
+configure({level!r})
+try:
+    raise ValueError("http://joe:S3CR3T@a/?token=S3CR3T")
+except ValueError:
+    structlog.get_logger().exception("bug", uid="1-x")
+    logging.getLogger("aiohttp").warning("no answer of https://a/?KEY=S3CR3T")
+    logging.getLogger("aiohttp").exception("bug")
+"""
+
+
+@pytest.mark.parametrize("level", ["production", "debug"])
+def test_no_secret_of_a_url_is_in_a_traceback_or_in_what_a_library_says(level):
+    ended = subprocess.run([sys.executable, "-c", SECRETS_SCRIPT.format(level=level)], capture_output=True, check=True)
+    text = (ended.stdout + ended.stderr).decode()
+    assert text.count("ValueError: http://[masked]@a/?token=[masked]") == 2
+    assert "https://a/?KEY=[masked]" in text
+    assert "S3CR3T" not in text.replace('raise ValueError("http://joe:S3CR3T@a/?token=S3CR3T")', "")

@@ -142,7 +142,9 @@ class HttpRunner:
                 request = redirects.Request(spec.method, spec.url, headers, spec.body)
                 response = await self._follow(session, uid, spec, request, response, start + spec.timeout_s)
         except redirects.NotFollowed as error:
-            return Outcome(Kind.REDIRECT, monotonic() - start, str(error)[:ERROR_MAX], calling.answer)
+            return Outcome(
+                Kind.REDIRECT, monotonic() - start, mask_url(str(error), spec.redact)[:ERROR_MAX], calling.answer
+            )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return _failed(error, spec, calling, monotonic() - start)
         return Outcome(Kind.ANSWERED, monotonic() - start, response=response)

@@ -5,8 +5,6 @@ from urllib.parse import urljoin
 
 from yarl import URL
 
-from taskpusher.masking import mask_url
-
 from ..lifecycle import Response, header_of
 from ..request import parse_url
 
@@ -27,7 +25,7 @@ _FOR_STRANGERS = frozenset(
 
 
 class NotFollowed(Exception):
-    """A redirect leads where no call of TaskPusher goes."""
+    """A redirect leads where no call of TaskPusher goes; the text may hold its URL."""
 
 
 class Request(NamedTuple):
@@ -51,7 +49,7 @@ def follow(request: Request, status: int, location: str, max_url_bytes: int) -> 
     try:
         next_url, _, userinfo = parse_url(urljoin(url, location), max_url_bytes)
     except ValueError as error:
-        raise NotFollowed(f"the redirect leads to no http or https URL: {mask_url(location)}") from error
+        raise NotFollowed(f"the redirect leads to no http or https URL: {location}") from error
     if userinfo is not None:
         raise NotFollowed("the redirect leads to a URL with credentials in it")
     if (status == 303 and method not in ("GET", "HEAD")) or (status in (301, 302) and method == "POST"):  # noqa: PLR2004
