@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Debian packages that the tests need: the client of the README, certificates, load.
-TEST_PACKAGES := curl openssl wrk
+# Debian packages that the tests need: the client of the README, certificates, load, network namespaces.
+# A command that is named otherwise than its package stands before it.
+TEST_PACKAGES := curl openssl wrk ip:iproute2
 
 .PHONY: run install test test-packages check format lock clean
 
@@ -26,7 +27,8 @@ $(VENV)/installed: pyproject.toml uv.lock
 	@touch $@
 
 test-packages:
-	@missing=""; for package in $(TEST_PACKAGES); do command -v $$package >/dev/null || missing="$$missing $$package"; done; \
+	@PATH=$$PATH:/usr/sbin; missing=""; for package in $(TEST_PACKAGES); do \
+	    command -v $${package%:*} >/dev/null || missing="$$missing $${package#*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	    echo "The tests need these Debian packages, which are installed now:$$missing"; \
 	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; \

@@ -304,14 +304,20 @@ def _explained(error: Exception, spec: Spec, calling: _Calling, duration_s: floa
     # the request was not about to be sent, so nothing of it can have arrived
     if calling.refusal is not None and not calling.connects:
         return Kind.DENIED, calling.refusal
+    if isinstance(error, TimeoutError) and duration_s >= spec.timeout_s and calling.answer is not None:
+        return _timed_out(spec)
     if isinstance(error, TimeoutError):
         return Kind.CONNECT, f"no connection within {min(CONNECT_TIMEOUT_S, spec.timeout_s):g} s"
     return next((kind for types, kind in _KINDS if isinstance(error, types)), Kind.CONNECT), text
 
 
+def _timed_out(spec: Spec) -> tuple[Kind, str]:
+    return Kind.TIMEOUT, f"no whole answer within {spec.timeout_s:g} s"
+
+
 def _broken_off(error: Exception, text: str, spec: Spec, wire: _Wire, duration_s: float) -> tuple[Kind, str]:
     if isinstance(error, TimeoutError):
-        return Kind.TIMEOUT, f"no whole answer within {spec.timeout_s:g} s"
+        return _timed_out(spec)
     if wire.received > wire.most:
         return Kind.DISCONNECT, f"the answer was broken off: {wire.received} bytes around next to nothing"
     stale = wire.calls > 1 and not wire.received and duration_s < STALE_WITHIN_S and spec.method in _IDEMPOTENT

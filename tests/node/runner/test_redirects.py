@@ -200,6 +200,18 @@ async def test_one_timeout_is_for_all_of_them(runner):
     assert outcome.duration_s < 1
 
 
+async def test_a_timeout_is_one_also_where_the_next_connection_is_being_made(runner):
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):  # a backlog of 0 holds one or two, depending on the kernel
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        async with Target(answering(leading_to(f"http://127.0.0.1:{full.getsockname()[1]}/"))) as target:
+            outcome = await call(runner, target.url, redirects=1, timeout_s=0.3)
+    assert (outcome.kind, outcome.error) == (Kind.TIMEOUT, "no whole answer within 0.3 s")
+
+
 @pytest.mark.parametrize("location", ["http://nothing.invalid/?key=x", "http://127.0.0.1:{free}/?key=x"])
 async def test_a_next_host_that_is_not_reached_is_a_try_since_the_first_one_was(runner, location):
     with socket.socket() as bound:
