@@ -3,10 +3,12 @@
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskpusher.masking import mask_headers, mask_text, mask_url
+
+EXAMPLES = settings(deadline=None, database=None)
 
 SECRET = "S3CR3T"
 M = "[masked]"
@@ -83,6 +85,7 @@ def encoded(name, mask):
 WORDS = st.sampled_from(["token", "KEY", "Secret", "pAssword", "signature", "x_token", "keys", "client-secret"])
 
 
+@EXAMPLES
 @given(
     name=WORDS.flatmap(lambda word: st.lists(st.booleans(), min_size=len(word)).map(lambda mask: encoded(word, mask))),
     before=st.lists(st.text("ab=%;?&+/@", max_size=5)),
@@ -95,6 +98,7 @@ def test_no_url_shows_the_value_of_a_secret(name, before, after, value):
     assert SECRET not in mask_text(f"it says {url}")
 
 
+@EXAMPLES
 @given(st.text(max_size=60))
 def test_any_text_can_be_masked_and_twice_is_once(text):
     for mask in (mask_url, mask_text):

@@ -3,10 +3,12 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskpusher_node.runner.addresses import BadRule, Policy, embedded
+
+EXAMPLES = settings(deadline=None, database=None)
 
 OPEN = Policy()
 PRIVATE = Policy(deny_private=True)
@@ -48,24 +50,28 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
+@EXAMPLES
 @given(V4.filter(lambda v4: int(v4) > 1))  # ::0.0.0.1 is ::1
 def test_every_form_of_an_address_is_seen_through(form, v4):
     assert v4 in embedded(FORMS[form](v4))
 
 
 @pytest.mark.parametrize("form", FORMS)
+@EXAMPLES
 @given(LINK_LOCAL)
 def test_no_form_of_a_link_local_address_is_called(form, v4):
     assert OPEN.refusal("a", str(FORMS[form](v4))) is not None
 
 
 @pytest.mark.parametrize("form", FORMS)
+@EXAMPLES
 @given(V4)
 def test_what_is_refused_is_refused_in_every_form(form, v4):
     if PRIVATE.refusal("a", str(v4)) is not None:
         assert PRIVATE.refusal("a", str(FORMS[form](v4))) is not None
 
 
+@EXAMPLES
 @given(V4 | V6)
 def test_what_python_calls_private_is_refused_with_deny_private(address):
     # python 3.11 errs on the other side: it calls addresses global that are not
@@ -73,12 +79,14 @@ def test_what_python_calls_private_is_refused_with_deny_private(address):
         assert address in ip_network("::ffff:0:0/96") or address in ip_network("192.0.0.0/24")
 
 
+@EXAMPLES
 @given(V4 | V6)
 def test_deny_private_refuses_no_less_than_without_it(address):
     if OPEN.refusal("a", str(address)) is not None:
         assert PRIVATE.refusal("a", str(address)) is not None
 
 
+@EXAMPLES
 @given(V4 | V6)
 def test_whatever_is_allowed_the_deny_list_wins(address):
     policy = Policy(deny_private=True, allow="0.0.0.0/0,::/0,a", deny=str(address))
