@@ -60,6 +60,17 @@ class Config:
     max_response_bytes: int = _limit(65_536, "How much of an answer is kept; the rest is not read.")
     max_wait: float = _setting(300.0, "The longest that /wait holds an answer, in seconds.", advanced=True)
     keepalive: float = _setting(75.0, "Seconds an idle client connection is kept.", advanced=True)
+    public_url: str | None = _setting(
+        None,
+        "The URL that browsers ask by where a proxy stands before the node; its pages may then change things.",
+        advanced=True,
+    )
+    header_timeout: float = _setting(10.0, "Seconds that the headers of a request may take.", advanced=True)
+    client_min_rate: int = _limit(
+        1_024, "Bytes a second, over any ten, that a client must send of a body and take of an answer."
+    )
+    max_connections: int = _limit(2_000, "Most client connections; beyond, the slowest and idlest make room.")
+    max_in_flight: int = _limit(1_000, "Most adds and other changes that wait for the store at once; beyond, 503.")
     scan_limit: int = _limit(5_000, "Most entries that one page of a filtered listing examines.")
 
 

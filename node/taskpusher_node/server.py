@@ -15,8 +15,11 @@ import structlog
 from aiohttp import web
 
 from taskpusher import __version__, errors
+from taskpusher.access import Access
 from taskpusher.clock import unix_ms
-from taskpusher.web import BasicAuth, Guard, GuardedRunner
+from taskpusher.connections import GuardedRunner, Limits, end_half_open
+from taskpusher.guard import Guard
+from taskpusher.origin import Origins
 
 from .api.add import AddApi
 from .api.jobs import JobsApi
@@ -66,6 +69,7 @@ class _Node:
         self._config = config
         self._tell_ready = ready
         self._status = Status()
+        self._access = Access(config.basicauth)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._events = Events(stalled=self._stalled, failed=self._failed)
@@ -74,7 +78,7 @@ class _Node:
         """Listen, open the store, run until a signal or a failure, close the store."""
         config, status = self._config, self._status
         sockets = listen(config)
-        _allow_files(config.concurrency)
+        _allow_files(config)
         # look-ups of names share these threads, and one that hangs must not keep the others from theirs
         threads = ThreadPoolExecutor(config.concurrency + SPARE_THREADS, thread_name_prefix="worker")
         asyncio.get_running_loop().set_default_executor(threads)
@@ -155,9 +159,21 @@ class _Node:
         return app
 
     async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
-        auth = BasicAuth(self._config.basicauth)
-        guard = Guard(auth, exempt=OPEN_PATHS, translate=store_problem)
-        runner = GuardedRunner(app, guard, keepalive_s=self._config.keepalive, shutdown_s=SHUTDOWN_S)
+        config = self._config
+        guard = Guard(
+            self._access,
+            Origins([split_address(config.address)[0]], config.public_url),
+            exempt=OPEN_PATHS,
+            max_in_flight=config.max_in_flight,
+            translate=store_problem,
+        )
+        limits = Limits(
+            connections=_connections(config),
+            headers_s=config.header_timeout,
+            min_rate=config.client_min_rate,
+            keepalive_s=config.keepalive,
+        )
+        runner = GuardedRunner(app, guard, limits, shutdown_s=SHUTDOWN_S)
         await runner.setup()
         for sock in sockets:
             await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
@@ -198,13 +214,25 @@ class _Node:
             self._failed(f"{task.get_name()}: {error!r}")
 
 
-def _allow_files(calls: int) -> None:
+def _allow_files(config: Config) -> None:
     """Raise the limit of open files to what the system allows; a call, a client and a table are one each."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard != resource.RLIM_INFINITY and hard < calls + SPARE_FILES:
-        log.warning("files", limit=hard, advice=f"raise ulimit -n to {calls + SPARE_FILES}, or lower concurrency")
+    wanted = config.concurrency + config.max_connections + SPARE_FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning("files", limit=hard, advice=f"raise ulimit -n to {wanted}, or lower concurrency")
+
+
+def _connections(config: Config) -> int:
+    """Return how many client connections there may be: as many as is set, if the limit of open files has room for them.
+
+    Where it has none, clients may take half of it: calls that then lack a file wait for a second, and are not lost.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return config.max_connections
+    return min(config.max_connections, max(limit - config.concurrency - SPARE_FILES, limit // 2))
 
 
 def _collect_less() -> None:
@@ -214,17 +242,23 @@ def _collect_less() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT; raises ConfigError."""
+    host, _, port_text = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > PORT_MAX:
+        raise ConfigError(f"address: {address} is not HOST:PORT")
+    return host, int(port_text)
+
+
 def listen(config: Config) -> list[socket.socket]:
     """Return bound sockets for every address that the setting names; raises ConfigError or CannotListen.
 
     Without credentials only this machine is let in.
     """
-    host, _, port_text = config.address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > PORT_MAX:
-        raise ConfigError(f"address: {config.address} is not HOST:PORT")
+    host, asked_port = split_address(config.address)
     try:
-        found = socket.getaddrinfo(host, int(port_text), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, asked_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"address: {config.address} cannot be resolved: {error}") from error
     if config.basicauth is None and not config.insecure:
@@ -237,6 +271,7 @@ def listen(config: Config) -> list[socket.socket]:
     for family, kind, protocol, _, sockaddr in dict.fromkeys(found):
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end_half_open(sock)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         port = sockets[0].getsockname()[1] if sockets else sockaddr[1]  # port 0: the same one for all addresses

@@ -1,7 +1,23 @@
-"""Who may do what: one Basic user and bearer tokens, each with a role."""
+"""Who may do what: one Basic user, bearer tokens with a role each, and what each role may call."""
 
+import base64
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
+
+from . import errors
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})  # nothing changes state on them
+
+NAME_MAX = 64
+
+_SECRET = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_PUSH_READS = re.compile(r"/job/[^/]+(/wait)?")
+_CHALLENGE = 'realm="TaskPusher", charset="UTF-8"'
 
 
 class Role(StrEnum):
@@ -11,6 +27,28 @@ class Role(StrEnum):
     READ = "read"
     ADMIN = "admin"
 
+    @property
+    def allows(self) -> str:
+        """What it may do, in words."""
+        return _ALLOWS[self]
+
+    def may(self, method: str, path: str) -> bool:
+        """Tell whether it may make a call; `path` is as it was sent. A call that no rule names is admin's."""
+        if self is Role.ADMIN:
+            return True
+        if self is Role.READ:
+            return method in SAFE_METHODS
+        if method == "POST":
+            return path == "/add"
+        return method in SAFE_METHODS and _PUSH_READS.fullmatch(path) is not None
+
+
+_ALLOWS = {
+    Role.PUSH: "POST /add, GET /job/{uid} and GET /job/{uid}/wait",
+    Role.READ: "every GET",
+    Role.ADMIN: "everything",
+}
+
 
 @dataclass(frozen=True)
 class Token:
@@ -19,3 +57,73 @@ class Token:
     name: str
     role: Role
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= NAME_MAX or not self.name.isprintable():
+            raise ValueError(f"a token's name has 1 to {NAME_MAX} printable characters")
+        if _SECRET.fullmatch(self.secret) is None:
+            raise ValueError(f"the secret of token {self.name} must be of A-Z, a-z, 0-9 and -._~+/, with = at its end")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks; without a name where nobody needs one."""
+
+    name: str | None
+    role: Role
+
+
+ANYBODY = Caller(None, Role.ADMIN)  # who asks where no credentials are set
+
+
+class Access:
+    """Tells who asks by the Authorization header; with no credentials set, anybody may do everything.
+
+    A header that is spelled as clients do is found in a table of the few right ones. That is no leak: a dict
+    compares the text only where a keyed 64-bit hash is equal, so the time says nothing of how much of it is right.
+    Any other spelling is compared in constant time, as digests, so that no length shows either.
+    """
+
+    def __init__(self, basicauth: str | None, tokens: Iterable[Token] = ()) -> None:
+        self._key = secrets.token_bytes(32)
+        self.replace(basicauth, tokens)
+
+    def replace(self, basicauth: str | None, tokens: Iterable[Token]) -> None:
+        """Take other credentials from the next request on; ValueError where two tokens cannot be told apart."""
+        tokens = tuple(tokens)
+        if len({token.secret for token in tokens}) < len(tokens):
+            raise ValueError("two tokens have the same secret")
+        callers: dict[str, list[tuple[str, Caller]]] = {"Basic": [], "Bearer": []}
+        if basicauth is not None:
+            given = base64.b64encode(basicauth.encode()).decode()
+            callers["Basic"].append((given, Caller(basicauth.partition(":")[0], Role.ADMIN)))
+        callers["Bearer"] += [(token.secret, Caller(token.name, token.role)) for token in tokens]
+        self._exact = {f"{scheme} {given}": caller for scheme, known in callers.items() for given, caller in known}
+        self._digests = {
+            scheme.lower(): [(self._digest(given), caller) for given, caller in known]
+            for scheme, known in callers.items()
+        }
+        self._challenges = tuple(f"{scheme} {_CHALLENGE}" for scheme, known in callers.items() if known)
+        self.needed = bool(self._exact)
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Return who sent this header; raises Unauthorized."""
+        if not self.needed:
+            return ANYBODY
+        if authorization is None:
+            raise errors.Unauthorized("send credentials", challenges=self._challenges)
+        return self._exact.get(authorization) or self._compared(authorization)
+
+    def _compared(self, authorization: str) -> Caller:
+        scheme, _, given = authorization.partition(" ")
+        digest = self._digest(given.strip())
+        found = None
+        for known, caller in self._digests.get(scheme.lower(), []):
+            if hmac.compare_digest(digest, known):
+                found = caller
+        if found is None:
+            raise errors.Unauthorized("these credentials are not known here", challenges=self._challenges)
+        return found
+
+    def _digest(self, given: str) -> bytes:
+        return blake2b(given.encode(errors="surrogateescape"), key=self._key).digest()

@@ -40,6 +40,22 @@ class Unauthorized(Problem):
 
     type, status, title = "unauthorized", 401, "Credentials are missing or wrong"
 
+    def __init__(self, detail: str, *, challenges: tuple[str, ...] = ()) -> None:
+        super().__init__(detail)
+        self.challenges = challenges
+
+
+class Forbidden(Problem):
+    """The caller is known, and may not do this."""
+
+    type, status, title = "forbidden", 403, "These credentials do not allow this"
+
+
+class CrossSite(Problem):
+    """A browser was made to send this by another site's page."""
+
+    type, status, title = "cross-site", 403, "Another site's page sent this"
+
 
 class NotFound(Problem):
     """Nothing is there."""
@@ -57,6 +73,12 @@ class MethodNotAllowed(Problem):
     """The path exists, the method does not."""
 
     type, status, title = "method-not-allowed", 405, "This path takes other methods"
+
+
+class TooSlow(Problem):
+    """The client sends its body too slowly."""
+
+    type, status, title = "too-slow", 408, "The request came too slowly"
 
 
 class WrongState(Problem):
@@ -87,6 +109,12 @@ class ExpectationFailed(Problem):
     """An Expect header that asks for what HTTP does not know."""
 
     type, status, title = "expectation-failed", 417, "The expectation cannot be met"
+
+
+class HostNotAllowed(Problem):
+    """The Host header names another machine."""
+
+    type, status, title = "host-not-allowed", 421, "This is not the host that was asked for"
 
 
 class InvalidField(Problem):
@@ -124,6 +152,12 @@ class Stalled(Problem):
     """The store takes no writes for a moment; nothing happened."""
 
     type, status, title = "stalled", 503, "The store cannot write at the moment"
+
+
+class Busy(Problem):
+    """As much is being done as is allowed; nothing happened."""
+
+    type, status, title = "busy", 503, "The node has as much to do as it takes"
 
 
 class UnknownOutcome(Problem):

@@ -160,7 +160,9 @@ async def test_a_client_that_hangs_up_leaves_what_was_answered_and_no_half_line(
     host, _, port = api.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     line = _ndjson(GOOD)
-    writer.write(b"POST /add HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n")
+    writer.write(
+        b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n"
+    )
     writer.write(line + line[:-1])  # the second lacks its end, and might lack more
     await reader.readuntil(b"\r\n\r\n")
     assert b'"uid"' in await reader.readuntil(b"}\n")
@@ -170,7 +172,7 @@ async def test_a_client_that_hangs_up_leaves_what_was_answered_and_no_half_line(
 
 
 async def test_a_broken_chunk_ends_the_answer_without_a_last_line(api):
-    head = b"POST /add HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
     line = _ndjson(GOOD)
     _, answer = await api.raw(head + b"%x\r\n" % len(line) + line + b"\r\nzz\r\nbroken\r\n", end=True)
     assert b'"done"' not in answer

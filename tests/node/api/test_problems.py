@@ -126,13 +126,13 @@ async def test_a_fault_of_the_node_is_told_as_one(api, monkeypatch, faults):
 RAW = {
     "no-http": b"GARBAGE\r\n\r\n",
     "no-host": b"GET /health HTTP/1.1\r\n\r\n",
-    "bad-byte-in-path": b"GET /job/\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-    "bad-url": b"GET http://[/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "long-path": b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    "long-header": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
-    "bad-chunk": b"POST /add HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    "bad-byte-in-path": b"GET /job/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "bad-url": b"GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "long-path": b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "long-header": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    "bad-chunk": b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "two-lengths": b"POST /add HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "two-lengths": b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 }
 
 
@@ -154,7 +154,7 @@ async def test_what_is_no_request_leaves_no_traceback_in_the_log_and_the_node_an
 
 
 async def test_a_client_that_hangs_up_in_its_body_is_no_fault_of_the_node(api):
-    head = b"POST /add HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+    head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
     await api.raw(head, end=True)
     await asyncio.sleep(0.05)
     await _still_answers(api)

@@ -1,0 +1,1 @@
+"""The parts that every daemon has, on real connections."""
