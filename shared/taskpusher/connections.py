@@ -217,7 +217,7 @@ class _Connection(RequestHandler):
             return _Stage.HEADERS, 0
         if self._waiter is not None:
             return _Stage.IDLE, 0
-        if request is not None and request.content._waiter is not None:  # noqa: SLF001
+        if request is not None and not request.content.is_eof() and request.content._waiter is not None:  # noqa: SLF001
             return _Stage.BODY, self._received
         return _Stage.WORK, 0
 

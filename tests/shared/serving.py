@@ -84,7 +84,7 @@ class Server:
         }[request.match_info["what"]]
 
     async def __aenter__(self) -> Self:
-        self.runner = GuardedRunner(self._app, self._guard, self._limits, shutdown_s=1)
+        self.runner = GuardedRunner(self._app, self._guard, self._limits, shutdown_s=0.05)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.address = self.runner.addresses[0][:2]

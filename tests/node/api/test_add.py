@@ -141,7 +141,8 @@ async def test_a_job_is_durable_before_it_is_answered(api, tmp_path):
 
 async def test_traces_given_with_the_add_do_not_break_it_whatever_their_bytes(api):
     status, answer = await api.raw(
-        b"POST /add?url=http://a/&delay=9 HTTP/1.1\r\nHost: localhost\r\ntraceparent: \xff\xfe\r\nConnection: close\r\n\r\n"
+        b"POST /add?url=http://a/&delay=9 HTTP/1.1\r\nHost: localhost\r\n"
+        b"traceparent: \xff\xfe\r\nConnection: close\r\n\r\n"
     )
     assert status in (201, 400), answer
 

@@ -172,7 +172,8 @@ async def test_a_client_that_hangs_up_leaves_what_was_answered_and_no_half_line(
 
 
 async def test_a_broken_chunk_ends_the_answer_without_a_last_line(api):
-    head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
     line = _ndjson(GOOD)
     _, answer = await api.raw(head + b"%x\r\n" % len(line) + line + b"\r\nzz\r\nbroken\r\n", end=True)
     assert b'"done"' not in answer
