@@ -20,9 +20,9 @@ from .web import last_words, problem_response
 
 PACE_OVER_S = 10.0  # a client's pace is measured over this long
 _SWEEP_S = 1.0
-_LATE_S = 1.0  # a sweep this late finds clients that waited for this process, not the other way round
-_ROOM = 16  # connections closed together, so that not every newcomer is a search
-_SLOW_AFTER_S = 1.0  # a request that is not whole by then may have to make room
+_ROOM_SHARE = 64  # of so many connections one is closed with each other, so that not every newcomer is a search
+_NEW_S = 0.1  # who has just come gets this long to speak, whatever comes behind
+_SLOW_AFTER_S = 1.0  # a request that is not whole by then has to make room before idle connections have
 
 # A peer that is gone without a word is found by probes after a minute, one that takes nothing more after as long.
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 60_000}
@@ -75,8 +75,8 @@ class _Server(web.Server):
     def __init__(self, limits: Limits, handler: Any, **options: Any) -> None:
         super().__init__(handler, **options)
         self._limits = limits
+        self._room = max(1, limits.connections // _ROOM_SHARE)
         self._open: set[_Connection] = set()
-        self._swept_at = self._loop.time()
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def __call__(self) -> RequestHandler:
@@ -98,8 +98,12 @@ class _Server(web.Server):
         self._open.discard(connection)
 
     def _make_room(self) -> bool:
-        """Close those that hold a request back longest, else those idle longest: none that is being answered."""
-        found = nsmallest(_ROOM, self._dispensable(), key=lambda entry: entry[:2])
+        """Close those that hold a request back longest, else those idle longest, else those that have just come.
+
+        None that is being answered. So a newcomer is let in however many come and say nothing, for who does speak is
+        answered before it is the oldest of those.
+        """
+        found = nsmallest(self._room, self._dispensable(), key=lambda entry: entry[:2])
         for *_, connection in found:
             connection.drop()
         return bool(found)
@@ -114,11 +118,7 @@ class _Server(web.Server):
     def _sweep(self) -> None:
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
         now_s = self._loop.time()
-        late_s = now_s - self._swept_at - _SWEEP_S
-        self._swept_at = now_s
         for connection in tuple(self._open):
-            if late_s > _LATE_S:
-                connection.since_s += late_s
             connection.look(now_s, self._limits)
 
 
@@ -191,9 +191,10 @@ class _Connection(RequestHandler):
         if stage is _Stage.IDLE:
             return 1
         took_s = now_s - self.since_s
-        if stage is _Stage.WORK or took_s < _SLOW_AFTER_S or self._at(stage) != self._seen:
-            return None
-        if stage is not _Stage.HEADERS and done - self._done >= min_rate * took_s:
+        is_slow = took_s >= _SLOW_AFTER_S and self._at(stage) == self._seen
+        if stage is _Stage.HEADERS:
+            return 0 if is_slow else 2 if took_s >= _NEW_S else None
+        if stage is _Stage.WORK or not is_slow or done - self._done >= min_rate * took_s:
             return None
         return 0
 

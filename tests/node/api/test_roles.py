@@ -1,0 +1,100 @@
+"""Who may do what, for every route of the running node."""
+
+import re
+
+import pytest
+from aiohttp import web
+
+from taskpusher.access import Role, Token
+from taskpusher_node.server import _Node
+
+from .harness import Api
+
+SECRETS = {role: f"secret-of-{role}" for role in Role}
+PUSHES = {("POST", "/add"), ("GET", "/job/{uid}"), ("HEAD", "/job/{uid}")}
+PUSHES |= {("GET", "/job/{uid}/wait"), ("HEAD", "/job/{uid}/wait")}
+OPEN = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready")}
+
+
+@pytest.fixture
+async def locked(tmp_path, monkeypatch):
+    """A node with a token of each role, and its application."""
+    make = _Node._app
+    monkeypatch.setattr(_Node, "_app", lambda *parts: apps.append(make(*parts)) or apps[-1])
+    apps: list[web.Application] = []
+    async with Api(tmp_path) as api:
+        api.app = apps[-1]
+        api.node._access.replace("joe:secret", [Token(role, role, secret) for role, secret in SECRETS.items()])
+        yield api
+
+
+def _routes(app: web.Application) -> list[tuple[str, str]]:
+    """Return every method and path that the node answers."""
+    found = [(route.method, route.resource.canonical) for route in app.router.routes()]
+    assert ("POST", "/add") in found
+    assert len(found) > 15
+    return found
+
+
+async def _refusals(api: Api, method: str, path: str) -> dict[str, int]:
+    """Return with which status each role is kept out; whatever else an answer says, it was let in."""
+    refused = {}
+    for role, secret in [*SECRETS.items(), ("nobody", None)]:
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        url = api.url + re.sub(r"{[^}]+}", "x", path)
+        async with api._http.request(method, url, headers=headers) as answer:
+            if answer.status in (401, 403):
+                refused[role] = answer.status
+    return refused
+
+
+async def test_every_route_lets_in_whom_its_method_says_and_nobody_else(locked):
+    for method, path in _routes(locked.app):
+        expected = {"nobody": 401}
+        if (method, path) in OPEN:
+            expected = {}
+        elif (method, path) in PUSHES:
+            expected |= {} if method != "POST" else {"read": 403}
+        elif method in ("GET", "HEAD"):
+            expected |= {"push": 403}
+        else:
+            expected |= {"push": 403, "read": 403}
+        assert await _refusals(locked, method, path) == expected, (method, path)
+
+
+async def test_a_path_that_no_route_has_is_not_told_to_who_may_not_ask(locked):
+    assert await _refusals(locked, "GET", "/what") == {"nobody": 401, "push": 403}
+    assert await _refusals(locked, "POST", "/what") == {"nobody": 401, "push": 403, "read": 403}
+    assert await _refusals(locked, "GET", "/health/") == {"nobody": 401, "push": 403}
+    assert await _refusals(locked, "DELETE", "/health") == {"nobody": 401, "push": 403, "read": 403}
+
+
+async def test_who_pushes_may_add_read_its_job_and_wait_for_it(locked, target):
+    headers = {"Authorization": f"Bearer {SECRETS[Role.PUSH]}"}
+    added = await locked.ask("POST", "/add", data={"url": f"{target.url}/ok"}, headers=headers)
+    assert added.status == 201
+    path = added.headers["Location"]
+    assert (await locked.ask("GET", f"{path}/wait", headers=headers)).body["state"] == "completed"
+    assert (await locked.ask("GET", path, headers=headers)).status == 200
+    assert (await locked.ask("DELETE", path, headers=headers)).status == 403
+    assert (await locked.ask("GET", "/jobs/completed", headers=headers)).status == 403
+
+
+async def test_who_pauses_a_queue_is_named_by_the_token(locked, target):
+    headers = {"Authorization": f"Bearer {SECRETS[Role.ADMIN]}"}
+    await locked.ask("POST", "/add", data={"url": f"{target.url}/ok"}, headers=headers)
+    answer = await locked.ask("POST", "/queues/default/pause", headers=headers)
+    assert answer.body["paused"]["by"] == "admin"
+
+
+async def test_the_public_url_is_a_name_and_an_origin_of_the_node(tmp_path):
+    async with Api(tmp_path, public_url="https://queue.example/") as api:
+        own = {"Host": "queue.example", "Origin": "https://queue.example"}
+        assert (await api.ask("POST", "/resume", headers=own)).status == 200
+        assert (await api.ask("POST", "/resume", headers={"Origin": "https://queue.example"})).status == 200
+        assert (await api.ask("POST", "/resume", headers={**own, "Host": "evil.example"})).status == 421
+        assert (await api.ask("POST", "/resume", headers={"Origin": "https://evil.example"})).status == 403
+    # the control: not set
+    async with Api(tmp_path / "other") as api:
+        assert (await api.ask("POST", "/resume", headers=own)).status == 421
+        assert (await api.ask("POST", "/resume", headers={"Origin": "https://queue.example"})).status == 403
