@@ -158,11 +158,14 @@ class _Connection(RequestHandler):
         """Take bytes; those that come while no request is under way begin the next one."""
         super().data_received(data)
         self._received += len(data)
-        waiter = self._waiter
-        self._begun = not self._request_count or (waiter is not None and not waiter.done())
         messages = self._messages
-        if messages and not isinstance(messages[-1][0], RawRequestMessage):
-            self._end_body(web.RequestPayloadError("it is no HTTP from here on"))
+        if messages:
+            self._begun = False
+            if not isinstance(messages[-1][0], RawRequestMessage):
+                self._end_body(web.RequestPayloadError("it is no HTTP from here on"))
+        else:
+            waiter = self._waiter
+            self._begun = not self._request_count or (waiter is not None and not waiter.done())
 
     def resume_writing(self) -> None:
         """Go on: the client has taken what was to be sent."""

@@ -5,6 +5,7 @@ from time import monotonic
 
 import structlog
 from aiohttp import hdrs, web
+from multidict import istr
 
 from . import errors
 from .access import SAFE_METHODS, Access, Role
@@ -12,6 +13,9 @@ from .origin import Origins
 from .web import ROLE, USER, problem_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FETCH_SITE = istr("Sec-Fetch-Site")
+_ADMIN = Role.ADMIN
 
 MESSAGE_MAX = 200  # characters of a client's text that a problem repeats
 _TELL_EVERY_S = 10.0  # failed logins are counted, not listed: anybody can send them
@@ -50,23 +54,23 @@ class Guard:
         try:
             is_read = request.method in SAFE_METHODS
             if not is_read:
-                self._check_site(request)
-            if not is_read or request.rel_url.raw_path not in self._exempt:
+                sent = request.headers
+                if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
+                    self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
+                self._let_in(request)
+            elif request.rel_url.raw_path not in self._exempt:
                 self._let_in(request)
             if is_read or not request.content.is_eof():
                 return await handler(request)
-            self._begin_change()
+            if self._in_flight >= self._max_in_flight:
+                return problem_response(errors.Busy("too many changes wait for the store", retry_after_s=1))
+            self._in_flight += 1
             try:
                 return await handler(request)
             finally:
                 self._in_flight -= 1
         except Exception as error:  # noqa: BLE001 - every failure of a handler is told to who asked
             return self._told(request, error)
-
-    def _begin_change(self) -> None:
-        if self._in_flight >= self._max_in_flight:
-            raise errors.Busy("too many changes wait for the store; nothing happened", retry_after_s=1)
-        self._in_flight += 1
 
     def _told(self, request: web.Request, error: Exception) -> web.Response:
         """Return the answer that tells a failure."""
@@ -87,17 +91,11 @@ class Guard:
             known = errors.Internal("the log of the node has more")
         return problem_response(known)
 
-    def _check_site(self, request: web.Request) -> None:
-        sent = request.headers
-        fetch_site, origin = sent.get("Sec-Fetch-Site"), sent.get(hdrs.ORIGIN)
-        if fetch_site is not None or origin is not None:
-            self._origins.check_site(fetch_site, origin, sent.get(hdrs.HOST))
-
     def _let_in(self, request: web.Request) -> None:
         """Find out who asks and whether they may; without credentials, whether the host they ask is this one."""
         if not self._access.needed:
             self._origins.check_host(request.headers.get(hdrs.HOST))
-            request[ROLE] = Role.ADMIN
+            request[ROLE] = _ADMIN
             return
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         try:
@@ -106,7 +104,7 @@ class Guard:
             if authorization is not None:
                 self._login_failed(request)
             raise
-        if not caller.role.may(request.method, request.rel_url.raw_path):
+        if caller.role is not _ADMIN and not caller.role.may(request.method, request.rel_url.raw_path):
             raise errors.Forbidden(f"the role {caller.role} of {caller.name} may do {caller.role.allows}, not this")
         request[ROLE] = caller.role
         if caller.name is not None:

@@ -1,0 +1,34 @@
+"""What a node listens with, and how many clients the limit of open files has room for."""
+
+import resource
+import socket
+
+import pytest
+
+from taskpusher_node.config import Config
+from taskpusher_node.server import _connections, listen
+
+
+def test_accepted_connections_are_probed_as_the_listening_socket_says():
+    (listening,) = listen(Config(address="127.0.0.1:0"))
+    listening.listen()
+    with listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+@pytest.fixture
+def files():
+    """Sets the limit of open files of this process."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda soft: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(("limit", "connections"), [(4_096, 2_000), (2_000, 1_484), (1_024, 512), (256, 128)])
+def test_calls_and_the_store_keep_their_share_of_open_files(files, limit, connections):
+    files(limit)
+    assert _connections(Config(concurrency=4)) == connections
