@@ -12,7 +12,7 @@ async def test_a_client_that_sends_all_before_it_reads_is_answered_for_every_lin
     body = f'{{"url":"{target.url}/ok"}}\n'.encode() * LINES
     host, port = node.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1_000)
-    head = "POST /add HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\n"
+    head = "POST /add HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
     async with asyncio.timeout(60):
         for start in range(0, len(body), 65_536):

@@ -8,8 +8,9 @@ import structlog
 from aiohttp import web
 
 from taskpusher import codec, errors
+from taskpusher.access import Role
 from taskpusher.job import parse_statuses
-from taskpusher.web import USER, json_response, no_content
+from taskpusher.web import ROLE, USER, json_response, no_content
 
 from ..config import Config
 from ..lifecycle import FINISHED, State
@@ -53,6 +54,8 @@ class JobsApi:
         reveal = request.query.get("reveal")
         if reveal not in (None, "1"):
             raise errors.InvalidField([("reveal", "1, or left out")])
+        if reveal is not None and request[ROLE] is not Role.ADMIN:
+            raise errors.Forbidden(f"secrets are shown to the role {Role.ADMIN} only")
         answer = self._answer(uid, reveal=reveal is not None)
         if reveal is not None:
             log.warning("revealed", uid=uid, by=request.get(USER))

@@ -80,6 +80,21 @@ async def test_who_pushes_may_add_read_its_job_and_wait_for_it(locked, target):
     assert (await locked.ask("GET", "/jobs/completed", headers=headers)).status == 403
 
 
+async def test_secrets_of_a_job_are_revealed_to_an_administrator_only(locked, target):
+    def own(role):
+        return {"Authorization": f"Bearer {SECRETS[role]}"}
+
+    job = {"url": f"{target.url}/ok", "headers": {"Authorization": "Bearer hush"}, "delay": 3_600}
+    added = await locked.ask("POST", "/add", json=job, headers=own(Role.PUSH))
+    path = added.headers["Location"]
+    for role in Role:
+        masked = await locked.ask("GET", path, headers=own(role))
+        assert "hush" not in str(masked.body)
+        revealed = await locked.ask("GET", f"{path}?reveal=1", headers=own(role))
+        assert revealed.status == (200 if role is Role.ADMIN else 403)
+        assert ("hush" in str(revealed.body)) == (role is Role.ADMIN)
+
+
 async def test_who_pauses_a_queue_is_named_by_the_token(locked, target):
     headers = {"Authorization": f"Bearer {SECRETS[Role.ADMIN]}"}
     await locked.ask("POST", "/add", data={"url": f"{target.url}/ok"}, headers=headers)
