@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Debian packages that the tests need: the client of the README, certificates, load, network namespaces.
+# Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS.
 # A command that is named otherwise than its package stands before it.
-TEST_PACKAGES := curl openssl wrk ip:iproute2
+TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs
 
 .PHONY: run install test test-packages check format lock clean
 

@@ -26,6 +26,7 @@ _TYPES: dict[str, Any] = {
     "timeout": click.FloatRange(min=0, min_open=True),
     "max_timeout": click.FloatRange(min=0, min_open=True),
     "store": click.Path(file_okay=False, path_type=Path),
+    "backup_dir": click.Path(file_okay=False, path_type=Path),
 }
 _ONE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
 _NUMBERS = {int: click.IntRange(min=1), float: click.FloatRange(min=0)}
@@ -141,7 +142,7 @@ def _run(config: Config) -> int:
     from taskpusher.logs import configure  # noqa: PLC0415
 
     from .server import CannotListen, ConfigError, serve  # noqa: PLC0415
-    from .store.base import StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
+    from .store.base import StoreDamaged, StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
 
     configure(config.log_level)
     try:
@@ -151,6 +152,9 @@ def _run(config: Config) -> int:
         return EXIT_CONFIG
     except StoreLocked as error:
         click.echo(f"taskpusher: {error}: stop it, or give this one another --store", err=True)
+        return EXIT_CONFIG
+    except StoreDamaged as error:
+        click.echo(f"taskpusher: {error}: run taskpusher check --repair --store {config.store}", err=True)
         return EXIT_CONFIG
     except (StoreFailed, CannotListen) as error:
         click.echo(f"taskpusher: {error}", err=True)

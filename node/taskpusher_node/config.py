@@ -71,6 +71,9 @@ class Config:
     )
     max_connections: int = _limit(2_000, "Most client connections; beyond, the slowest and idlest make room.")
     max_in_flight: int = _limit(1_000, "Most adds and other changes that wait for the store at once; beyond, 503.")
+    backup_dir: Path | None = _setting(
+        None, "Folder that POST /backup makes copies of the store in. Default: none are made.", advanced=True
+    )
     scan_limit: int = _limit(5_000, "Most entries that one page of a filtered listing examines.")
 
 

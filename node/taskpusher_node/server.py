@@ -22,6 +22,7 @@ from taskpusher.guard import Guard
 from taskpusher.origin import Origins
 
 from .api.add import AddApi
+from .api.backup import BackupApi
 from .api.jobs import JobsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
 from .api.problems import store_problem
@@ -34,8 +35,9 @@ from .runner.http import HttpRunner
 from .runner.signing import parse_secrets
 from .scheduler import Scheduler
 from .status import Phase, Status
-from .store.base import Events
+from .store.base import Events, Recovery
 from .store.rocksdb import RocksStore
+from .verifier import Verifier
 
 BACKLOG = 1_024
 SPARE_THREADS = 32
@@ -59,7 +61,7 @@ async def serve(config: Config, ready: Callable[[str, str], None]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
     `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked,
-    StoreRefused, StoreFailed, CannotListen.
+    StoreRefused, StoreDamaged (also while it runs), StoreFailed, CannotListen.
     """
     return await _Node(config, ready).run()
 
@@ -88,13 +90,16 @@ class _Node:
             config.store, config.name, events=self._events, max_queues=config.max_queues, scan_limit=config.scan_limit
         )
         try:
-            status.name, status.draining = store.name, store.draining
+            status.name, status.store_id, status.draining = store.name, store.store_id, store.draining
+            self._tell_recovery(store)
             await starting.cleanup()
             if not self._stop.is_set():
                 await self._run_jobs(store, sockets)
         finally:
             await store.close()
         log.warning("stopped", failure=status.failure)
+        if store.damage is not None:
+            raise store.damage
         return 0 if status.failure is None else 1
 
     async def _run_jobs(self, store: RocksStore, sockets: list[socket.socket]) -> None:
@@ -111,11 +116,14 @@ class _Node:
             store, runner.call, concurrency=config.concurrency, unreached_status=config.unreached_status, now_ms=unix_ms
         )
         scheduler = Scheduler(store, unix_ms)
+        verifier = Verifier(store, status, f"stop the node and run taskpusher check --repair --store {config.store}")
         rates = Rates(store.totals)
         http = await self._start_http(sockets, self._app(store, dispatcher, rates))
         rates.start()
         for task in (dispatcher.start(), scheduler.start()):
             task.add_done_callback(self._ended)
+        if not store.stopped_clean:
+            verifier.start().add_done_callback(self._ended)
         self._ready(store.name, sockets)
         _collect_less()
 
@@ -125,6 +133,7 @@ class _Node:
             status.base = Phase.STOPPING
         log.warning("stopping", reason=status.reason, **unfinished(store))
         store.park()
+        await verifier.stop()
         await scheduler.stop()
         if status.failure is None:
             await dispatcher.drain(timeout_s=config.drain_timeout, grace_s=config.stop_grace, hurry=self._hurry)
@@ -146,6 +155,7 @@ class _Node:
             JobsApi(store, config, self._stop),
             QueuesApi(store, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
+            BackupApi(store, config.backup_dir, unix_ms),
         ):
             app.add_routes(part.routes())
         return app
@@ -197,6 +207,13 @@ class _Node:
         urls = [url_of(sock) for sock in sockets]
         log.warning("ready", name=name, store=str(self._config.store), addresses=urls, version=__version__)
         self._tell_ready(urls[0], name)
+
+    def _tell_recovery(self, store: RocksStore) -> None:
+        """A log that could not be read to its end is said until the next start, or until its copies are deleted."""
+        if store.recovered:
+            self._status.warn("recovery", store.recovered)
+        level = log.info if store.recovery is Recovery.CLEAN and not store.recovered else log.error
+        level("recovery", kind=store.recovery, stopped_clean=store.stopped_clean, text=store.recovered)
 
     def _stalled(self, on: bool) -> None:  # noqa: FBT001
         self._status.stalled = on

@@ -26,6 +26,7 @@ class Status:
         self.stalled = False
         self.failure: str | None = None
         self.name: str | None = None
+        self.store_id: str | None = None
         self._warnings: dict[str, str] = {}  # by topic
 
     def warn(self, topic: str, text: str) -> None:

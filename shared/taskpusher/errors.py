@@ -93,6 +93,12 @@ class Conflict(Problem):
     type, status, title = "conflict", 409, "Another job has this uid"
 
 
+class BackupRefused(Problem):
+    """No backup is made now; the detail says what to do."""
+
+    type, status, title = "backup-refused", 409, "No backup can be made now"
+
+
 class TooLarge(Problem):
     """The request is larger than the node takes."""
 

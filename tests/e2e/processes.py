@@ -24,14 +24,14 @@ class NodeProcess:
         self.env = env or {}
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None
+        self.command = [str(Path(sys.executable).with_name("taskpusher"))]
 
     async def start(self, *flags: str) -> "NodeProcess":
         """Start it, and wait until it is ready."""
         seen = self.log.stat().st_size if self.log.exists() else 0
-        command = Path(sys.executable).with_name("taskpusher")
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                command,
+                *self.command,
                 "--address=127.0.0.1:0",
                 f"--store={self.store}",
                 *self.flags,

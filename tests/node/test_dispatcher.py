@@ -352,7 +352,7 @@ async def test_a_job_that_is_cancelled_between_its_claim_and_its_call_is_not_cal
 async def test_a_drain_ends_when_the_store_fails_under_it(rig):
     async with Site() as site:
         await rig.add(site, 1)
-        rig.store._commit._fail(OSError("EIO"))
+        rig.store._commit.fail(OSError("EIO"))
         rig.start()
         assert await asyncio.wait_for(rig.drain(), 5) < 5
 

@@ -38,6 +38,7 @@ class HealthApi:
             "warnings": status.warnings,
             "accepts_adds": status.accepts_adds,
             "name": status.name,
+            "store_id": status.store_id,
             "version": __version__,
         }
         return json_response(shape, status=200 if status.phase is Phase.READY else 503)

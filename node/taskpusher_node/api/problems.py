@@ -2,12 +2,14 @@
 
 from taskpusher import errors
 
-from ..store.base import StoreBusy, StoreFailed, StoreUnknown
+from ..store.base import BackupRefused, StoreBusy, StoreFailed, StoreUnknown
 
 
 def store_problem(error: Exception) -> errors.Problem | None:
     """Return the problem that tells a store's error, None for any other exception."""
     match error:
+        case BackupRefused():
+            return errors.BackupRefused(str(error))
         case StoreBusy():
             return errors.Stalled("nothing happened; send it again", retry_after_s=1)
         case StoreUnknown():

@@ -7,6 +7,7 @@ Every operation that changes something returns when the flush that covers it is 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -30,6 +31,22 @@ class StoreUnknown(StoreError):
 
 class StoreFailed(StoreError):
     """The engine is broken and must be closed; nothing happened."""
+
+
+class StoreDamaged(StoreFailed):
+    """What is on disk is not what was written: a restart does not help, a repair or a backup does."""
+
+
+class Recovery(StrEnum):
+    """How much of the log the last opening could read."""
+
+    CLEAN = "clean"
+    TORN_TAIL = "torn_tail"  # its end was cut off, as by a power cut in the middle of a write
+    POINT_IN_TIME = "point_in_time"  # it was damaged; what stood behind that is not in the store
+
+
+class BackupRefused(StoreError):
+    """No backup can be made now, or not to this place; the text says why."""
 
 
 class StoreLocked(StoreError):
@@ -148,6 +165,45 @@ class QueueView(Struct, frozen=True):
     oldest_waiting_ms: int | None
 
 
+class Damage(StrEnum):
+    """What can be wrong with what is on disk."""
+
+    LOG = "log"  # its end was cut off, or it was damaged
+    UNREADABLE = "unreadable"  # RocksDB's checksums say so
+    UNDECODABLE = "undecodable"  # it can be read, and is no record
+    JOB_LOST = "job-lost"  # something is there of a job, but not what was added
+    HEAD_LOST = "head-lost"  # a job is listed as ended, and what became of it is not there
+    INDEX_MISSING = "index-missing"
+    INDEX_STRAY = "index-stray"
+    COUNTER_WRONG = "counter-wrong"
+
+
+class Finding(Struct, frozen=True):
+    """One thing that is wrong, in words, and the job it is about."""
+
+    kind: Damage
+    text: str
+    uid: str | None = None
+
+
+class Verification(Protocol):
+    """A walk over the whole store, behind traffic, that looks whether everything in it fits together."""
+
+    examined: int
+    done: bool
+
+    def step(self, n: int) -> Sequence[Finding]:
+        """Examine the next `n` entries; returns what is wrong with them."""
+
+
+class Backup(Struct, frozen=True):
+    """A durable copy of one moment."""
+
+    path: str
+    bytes: int
+    jobs: int
+
+
 class Totals(Struct):
     """How often something happened since the store was opened."""
 
@@ -156,6 +212,7 @@ class Totals(Struct):
     errors: int = 0
     fenced: int = 0
     requeued: int = 0
+    damaged: int = 0  # entries that a verification found to be wrong
 
 
 def _nothing(*_: object) -> None:
@@ -180,6 +237,14 @@ class Store(Protocol):
     events: Events
     totals: Totals
     draining: bool
+    store_id: str  # another one for each store, also for one restored from a backup
+    recovery: Recovery
+    recovered: str  # what was wrong when it was opened and is for a person to look at; empty where nothing was
+    stopped_clean: bool  # the last time it was open
+
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """What could not be read, where the store failed for that."""
 
     async def close(self) -> None:
         """Flush and close. Nothing may be called after it."""
@@ -233,6 +298,12 @@ class Store(Protocol):
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""
+
+    def verification(self) -> Verification:
+        """Return a new walk; only one at a time."""
+
+    async def backup(self, target: Path) -> Backup:
+        """Make a copy of this moment, whole and durable, in a new folder. Raises BackupRefused."""
 
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed: a stop runs down only what is ready at its beginning."""

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import Changed, Claimed, Put, Settled, Verb
+from taskpusher_node.store.base import Changed, Claimed, Put, Settled, Verb, Verification
 
 from .bench import Bench, close
 from .conftest import RocksEngine
@@ -35,6 +35,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.bench = Bench(RocksEngine(Path(self.folder.name)))
         self.model = Model()
         self.tokens: dict[str, Claimed] = {}
+        self.looking: Verification | None = None
         self.fault: BaseException | None = None
         self.loop.set_exception_handler(self.on_fault)
 
@@ -92,6 +93,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.put(*jobs)) == [Put.CREATED] * n
         for job in jobs:
             self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
+
+    @rule(n=st.integers(1, 6))
+    def verify(self, n: int):
+        """Whatever happens between its steps, a verification finds nothing wrong."""
+        if self.looking is None or self.looking.done:
+            self.looking = self.bench.store.verification()
+        assert self.looking.step(n) == []
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=ANY)
@@ -195,6 +203,7 @@ class StoreMachine(RuleBasedStateMachine):
     def kill(self):
         self.do(self.bench.durable())
         self.do(self.bench.kill_and_reopen())
+        self.looking = None
         self.tokens.clear()
         self.model.crash(self.now_ms)
         self.read_little_ahead()
@@ -204,6 +213,7 @@ class StoreMachine(RuleBasedStateMachine):
         for uid in list(self.tokens):
             self.interrupt(uid)
         self.do(self.bench.reopen())
+        self.looking = None
         self.read_little_ahead()
 
     def interrupt(self, uid: str) -> None:
@@ -252,6 +262,7 @@ class StoreMachine(RuleBasedStateMachine):
                 self.model.settle(self.model.jobs[uid], State.COMPLETED, self.now_ms, 0, (1, 0))
         assert self.model.those(State.WAITING, State.RUNNING, State.SCHEDULED) == []
         self.listings_agree()
+        assert self.bench.store.verification().step(10_000) == []
 
 
 TestStoreAgainstItsModel = StoreMachine.TestCase

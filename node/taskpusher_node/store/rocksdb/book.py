@@ -1,5 +1,6 @@
 """What the engine keeps in memory beside the database, and the small moves that all its operations are made of."""
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from msgspec import Struct
@@ -48,6 +49,9 @@ class Book:
         self.durable_seq = opens << _SEQ_BITS
         self.last_seq = self.durable_seq
         self.parked_at: int | None = None
+        self.store_id = b""
+        self.stopped_clean = True
+        self.moved: Callable[[bytes, str, State, int], None] | None = None  # told of every move while a walk verifies
         self._dirty: set[str] = set()
         self._free_slots: list[int] = []
         self._slots = 0
@@ -128,6 +132,8 @@ class Book:
             self.first_due = min(self.first_due, key)
         self.put_expiry(batch, job_id, head)
         self.count(spec.queue, state, 1)
+        if self.moved is not None:
+            self.moved(job_id, spec.queue, state, 1)
         if state in _COUNT:
             setattr(self.totals, _COUNT[state], getattr(self.totals, _COUNT[state]) + 1)
 
@@ -147,6 +153,8 @@ class Book:
         else:
             batch.delete(keys.listing_key(head.state, keys.listing_time_ms(head), job_id))
         self.count(spec.queue, head.state, -1)
+        if self.moved is not None:
+            self.moved(job_id, spec.queue, head.state, -1)
 
     def store(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """Write a head and list it."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ..base import Events, StoreBusy, StoreFailed, StoreUnknown
+from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown
 from .db import Batch, Database, Stalled, new_batch
 
 FLUSH_WITHIN_S = 0.010  # where nobody waits for the flush, as after a settle
@@ -50,6 +50,7 @@ class Commit:
         self.hides_changes = False  # of jobs that may be read: the open batch has to be written before the next read
         self.stalled = False
         self.failure: str | None = None
+        self.damage: StoreDamaged | None = None  # where that is why
 
     def check(self) -> None:
         """Raise StoreBusy or StoreFailed where a new change cannot be taken now."""
@@ -126,7 +127,7 @@ class Commit:
                 self._retry = self._loop.call_later(STALL_RETRY_S, self._write_again)
             return False
         except StoreFailed as error:
-            self._fail(error)
+            self.fail(error)
             return False
         self._open = None
         self.hides_changes = False
@@ -169,7 +170,7 @@ class Commit:
     def _flushed(self, done: Future[None]) -> None:
         error = done.exception()
         if error is not None:
-            self._fail(error)
+            self.fail(error)
             return
         groups, self._flushing = self._flushing, []
         for group in groups:
@@ -181,11 +182,12 @@ class Commit:
                     self._loop.call_exception_handler({"message": "after a flush", "exception": bug})
         self._plan_flush()
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """Fail closed: after one error every later write on the handle fails, and what this one did is unknown."""
         if self.failure is not None:
             return
         self.failure = str(error)
+        self.damage = error if isinstance(error, StoreDamaged) else None
         groups = [*self._flushing, *self._written, *([self._open] if self._open is not None else [])]
         self._flushing, self._written, self._open = [], [], None
         for group in groups:

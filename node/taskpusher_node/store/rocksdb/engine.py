@@ -1,6 +1,7 @@
 """The store of a single node on RocksDB: what `base.Store` promises, operation by operation."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext, suppress
@@ -21,6 +22,8 @@ from ...lifecycle import (
     settled,
 )
 from ..base import (
+    Backup,
+    BackupRefused,
     Changed,
     Claimed,
     Events,
@@ -33,17 +36,20 @@ from ..base import (
     QueueView,
     Settled,
     StoreBusy,
+    StoreDamaged,
     StoreFailed,
     Token,
     Verb,
 )
 from . import keys, records
+from .backup import make_backup
 from .book import Book, Call
 from .changes import Changes
 from .commit import Commit
 from .lanes import Entry, Lane
 from .listing import Listing, earlier_attempts
-from .recovery import open_book
+from .recovery import in_words, open_book
+from .verify import Walk
 
 _PROMOTE_AT_ONCE = 1_000
 _ADVANCE_EVERY_MS = 1_000
@@ -61,7 +67,13 @@ class RocksStore:
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
         self._advanced_ms = 0
+        self._backup: asyncio.Task[Backup] | None = None
+        self._closing = threading.Event()
+        book.db.on_damage = self._commit.fail
         self.name = book.name
+        self.store_id = book.store_id.hex()
+        self.recovery, self.recovered = book.db.recovery, in_words(book.db)
+        self.stopped_clean = book.stopped_clean
         self.events = book.events
         self.totals = book.totals
         self.draining = book.db.get(keys.DRAINING) is not None
@@ -84,9 +96,19 @@ class RocksStore:
         book = await asyncio.to_thread(open_book, path, name, events or Events(), now_ms())
         return cls(book, max_queues=max_queues, scan_limit=scan_limit, now_ms=now_ms)
 
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """What could not be read, for which the store failed."""
+        return self._commit.damage
+
     async def close(self) -> None:
-        """Flush and close."""
+        """Flush and close; a backup under way is given up. Where nothing runs any more, the stop was a clean one."""
+        self._closing.set()
+        if self._backup is not None:
+            await asyncio.wait([self._backup])
         try:
+            if self._commit.failure is None and not self._book.calls:
+                self._commit.batch().put(keys.CLEAN, b"")
             await self._commit.close()
         finally:
             # a failure was told when it happened, and a broken database only repeats it
@@ -323,6 +345,32 @@ class RocksStore:
         else:
             self._commit.batch().delete(keys.DRAINING)
         await self._commit.durable()
+
+    def verification(self) -> Walk:
+        """Return a new walk over everything."""
+        walk = Walk(self._book.db, self.name, self._book.calls, sync=self._commit.write_now, live=self._book)
+        self._book.moved = walk.moved
+        return walk
+
+    async def backup(self, target: Path) -> Backup:
+        """Copy this moment into a new folder."""
+        self._commit.check()
+        if self._backup is not None:
+            raise BackupRefused("another backup is being made")
+        self._backup = asyncio.create_task(self._make_backup(target))
+        self._backup.add_done_callback(self._backup_done)
+        return await asyncio.shield(self._backup)  # its files are being copied, whoever waits for it
+
+    async def _make_backup(self, target: Path) -> Backup:
+        await self._commit.durable()
+        jobs = sum(self.counts().values())
+        size = await asyncio.to_thread(make_backup, self._book.db, target, self._closing.is_set)
+        return Backup(str(target), size, jobs)
+
+    def _backup_done(self, made: asyncio.Task[Backup]) -> None:
+        self._backup = None
+        if not made.cancelled():
+            made.exception()  # whoever waited for it has gone, or was told
 
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed."""

@@ -9,7 +9,7 @@
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
-    m name                            format, name, opens, boot, draining
+    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop)
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
 and r: a claim writes its slot and nothing else, the list of running jobs is in memory.
@@ -31,6 +31,9 @@ NAME = b"mname"
 OPENS = b"mopens"
 BOOT = b"mboot"
 DRAINING = b"mdraining"
+STORE_ID = b"mstore_id"
+CLEAN = b"mclean"
+STORE_ID_BYTES = 16
 
 _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
 _SOONEST_FIRST_BYTES = frozenset(_STATE_BYTE[state] for state in SOONEST_FIRST)

@@ -1,29 +1,35 @@
 """Opening a store: whose it is, what was running when it last stopped, and the heads of all lanes."""
 
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from taskpusher import uid as uids
 
-from ...lifecycle import Attempt, State, claimed, crashed
-from ..base import Events, StoreRefused
-from . import keys, records
+from ...lifecycle import Attempt, Head, State, claimed, crashed
+from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
+from . import backup, keys, records, wal
 from .book import Book
 from .db import Database, new_batch
 from .lanes import Entry
-
-_PAGE = 1_000
+from .records import Birth
+from .rescue import bring_back
 
 
 def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book:
     """Open the database and build the book of it. Blocks for seconds where the store is large: meant for a thread.
 
-    Raises StoreLocked, StoreFailed, and StoreRefused for a store of another name or of a newer format.
+    Raises StoreLocked, StoreDamaged, StoreFailed, and StoreRefused for a store of another name or of a newer format.
     """
     db = Database(path)
     try:
+        check_format(db)
+        _bring_back(db)
         book = _identify(db, name, events)
+        backup.forget_unfinished(path)
+        read_counts(book)
         _read_queues(book)
         _requeue(book, now_ms)
         _open_lanes(book)
@@ -34,18 +40,17 @@ def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book
 
 
 def _identify(db: Database, name: str | None, events: Events) -> Book:
-    stored_format = int.from_bytes(db.get(keys.FORMAT) or records.FORMAT.to_bytes(2))
-    if stored_format > records.FORMAT:
-        raise StoreRefused(
-            f"the store has format {stored_format}, this release reads up to {records.FORMAT}: use a newer release"
-        )
     stored = db.get(keys.NAME)
     stored_name = stored.decode() if stored is not None else None
     if name is not None and stored_name not in (None, name):
         raise StoreRefused(f"the store's name is {stored_name}, not {name}: uids name it, so it cannot change")
     opens = int.from_bytes(db.get(keys.OPENS) or b"") + 1
     book = Book(db, stored_name or name or uids.random_name(), opens, events)
+    book.store_id = db.get(keys.STORE_ID) or secrets.token_bytes(keys.STORE_ID_BYTES)
+    book.stopped_clean = db.recovery is Recovery.CLEAN and (stored is None or db.get(keys.CLEAN) is not None)
     batch = new_batch()
+    batch.put(keys.STORE_ID, book.store_id)
+    batch.delete(keys.CLEAN)
     batch.put(keys.FORMAT, records.FORMAT.to_bytes(2))
     batch.put(keys.NAME, book.name.encode())
     batch.put(keys.OPENS, opens.to_bytes(8))
@@ -54,13 +59,42 @@ def _identify(db: Database, name: str | None, events: Events) -> Book:
     return book
 
 
-def _read_queues(book: Book) -> None:
-    for key, value in _all(book.db, b"q"):
-        book.queues[key[1:].decode()] = records.decode_queue(value)
-    for key, value in _all(book.db, b"c"):
+def check_format(db: Database) -> None:
+    """Raise StoreRefused where a newer release wrote the store."""
+    stored_format = int.from_bytes(db.get(keys.FORMAT) or records.FORMAT.to_bytes(2))
+    if stored_format > records.FORMAT:
+        raise StoreRefused(
+            f"the store has format {stored_format}, this release reads up to {records.FORMAT}: use a newer release"
+        )
+
+
+def read_counts(book: Book) -> None:
+    """Fill in the counters, and the queues that have any."""
+    for key, value in book.db.all(b"c"):
         queue = key[1:].decode()
         book.counts[queue] = records.decode_counts(value)
         book.queues.setdefault(queue, records.QueueRecord())
+
+
+def _bring_back(db: Database) -> None:
+    """After a damaged log: what stands behind the damage. Copies that cannot be read are left to people."""
+    for copies in wal.unread(db.path):
+        book = Book(db, "", 0, Events())
+        read_counts(book)
+        try:
+            n = bring_back(book, copies)
+        except OSError as error:  # as no room: to be done before anything else happens to the store
+            raise StoreFailed(f"cannot read {copies}: {error}") from error
+        except StoreDamaged as error:
+            db.recovered += f"; they cannot be read: {error}"
+        else:
+            db.recovered += f"; {n} jobs that stand behind the damage were brought back"
+        (copies / wal.READ).touch()
+
+
+def _read_queues(book: Book) -> None:
+    for key, value in book.db.all(b"q"):
+        book.queues[key[1:].decode()] = records.decode_queue(value)
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
 
@@ -68,24 +102,18 @@ def _read_queues(book: Book) -> None:
 def _requeue(book: Book, now_ms: int) -> None:
     """What was running goes back to waiting, at its old place in line, or ends as `crashed-node`.
 
-    A slot's job was running if it still waits at the place the slot knows, and the slot knows of a later attempt: a
-    claim writes nothing else, so the job still stands in the ready index. Under another boot id the machine went
-    down, not the process, which is nobody's fault.
+    After a clean stop nothing ran, so nothing is looked for.
+    Under another boot id the machine went down, not the process, which is nobody's fault.
     """
     boot = _boot_id()
     counts = book.db.get(keys.BOOT) == boot
     batch = new_batch()
     batch.put(keys.BOOT, boot)
-    for _, value in _all(book.db, b"s"):
-        job_id, seq, n, started_ms = keys.parse_slot(value)
-        birth = book.birth(job_id)
-        head = book.head(job_id, birth) if birth is not None else None
-        if birth is None or head is None or (head.state, head.seq) != (State.WAITING, seq) or head.attempt >= n:
-            continue
-        attempt = Attempt(
-            n, started_ms, 0.0, "crashed" if counts else "power-cut", "the node went down under this call"
-        )
+    for job_id, birth, head, started_ms in () if book.stopped_clean else interrupted(book):
         running = claimed(head, started_ms)
+        attempt = Attempt(
+            running.attempt, started_ms, 0.0, "crashed" if counts else "power-cut", "the node went down under this call"
+        )
         after = crashed(running, attempt, now_ms, counts=counts)
         book.leave(batch, job_id, birth.spec, running)
         book.keep_attempt(batch, job_id, head)
@@ -94,6 +122,21 @@ def _requeue(book: Book, now_ms: int) -> None:
     book.write_counts(batch)
     book.db.write(batch)
     book.db.flush_log()
+
+
+def interrupted(book: Book) -> Iterator[tuple[bytes, Birth, Head, int]]:
+    """Yield (id, birth, head, started_ms) of the jobs that ran when the store was last written.
+
+    A slot's job was running if it still waits at the place the slot knows, and the slot knows of a later attempt: a
+    claim writes nothing else, so the job still stands in the ready index.
+    """
+    for _, value in book.db.all(b"s"):
+        job_id, seq, n, started_ms = keys.parse_slot(value)
+        birth = book.birth(job_id)
+        head = book.head(job_id, birth) if birth is not None else None
+        if birth is None or head is None or (head.state, head.seq) != (State.WAITING, seq) or head.attempt >= n:
+            continue
+        yield job_id, birth, head, started_ms
 
 
 def _open_lanes(book: Book) -> None:
@@ -107,13 +150,23 @@ def _open_lanes(book: Book) -> None:
         start = keys.after(lane)
 
 
-def _all(db: Database, prefix: bytes) -> list[tuple[bytes, bytes]]:
-    found: list[tuple[bytes, bytes]] = []
-    start = prefix
-    while page := db.scan(start, keys.after(prefix), _PAGE):
-        found += page
-        start = page[-1][0] + b"\0"
-    return found
+def in_words(db: Database) -> str:
+    """Return what was wrong with the log and what a person should do; empty where nothing was."""
+    copies = db.path / wal.COPIES
+    look = "look whether the newest jobs that your application added are there"
+    if db.recovery is Recovery.TORN_TAIL:
+        return (
+            f"the end of the log was cut off ({db.recovered}): what was acknowledged is missing only if the disk"
+            f" lost what it had written; {look}"
+        )
+    if db.recovery is Recovery.POINT_IN_TIME:
+        return (
+            f"the log was damaged ({db.recovered}): jobs may be missing, and calls may be repeated; {look}, then"
+            f" delete {copies}"
+        )
+    if wal.copies(db.path):
+        return f"the log was damaged at an earlier start, and jobs may be missing; {look}, then delete {copies}"
+    return ""
 
 
 def _boot_id() -> bytes:

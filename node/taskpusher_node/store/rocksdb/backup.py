@@ -1,0 +1,157 @@
+"""Copies of a whole store: made of one moment while the node runs, and turned into a store of their own again."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import structs
+
+from taskpusher.job import DEFAULT_QUEUE
+
+from ..base import BackupRefused, Pause, StoreFailed, StoreRefused
+from . import keys, records
+from .db import CURRENT, RESTORE_PART, Database, new_batch
+
+RESTORED_BY = "restore"  # who paused the queues of a restored store
+SPARE_BYTES = 64 << 20  # left free by a backup
+_UNFINISHED = "backup.part"  # in the store: a checkpoint on its own file system is made of links, in a moment
+_PART = ".part"
+
+
+def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int:
+    """Make a backup in a new folder, whole and durable; returns its bytes. For a thread: it holds the GIL only briefly.
+
+    Where the folder is on the store's file system it shares the tables with it, which never change.
+    """
+    part = target.with_name(target.name + _PART)
+    forget_unfinished(db.path)
+    checkpoint = db.path / _UNFINISHED
+    try:
+        if target.exists():
+            raise BackupRefused(f"{target} is there already")
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        db.checkpoint(checkpoint)
+        size = size_of(checkpoint)
+        if target.parent.stat().st_dev == checkpoint.stat().st_dev:
+            sync(checkpoint)
+            checkpoint.rename(target)
+        else:
+            check_space(target.parent, size)
+            copy(checkpoint, part, given_up)
+            part.rename(target)
+        _sync_one(target.parent)
+    except OSError as error:
+        raise BackupRefused(f"{target}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        forget_unfinished(db.path)
+    return size
+
+
+def forget_unfinished(store: Path) -> None:
+    """Remove what a backup that was cut short left behind."""
+    shutil.rmtree(store / _UNFINISHED, ignore_errors=True)
+
+
+def restore(backup: Path, store: Path, now_ms: int) -> tuple[str, int]:
+    """Make a store of a backup, in a new or empty folder; returns its name and how many jobs it has.
+
+    All queues stand still, for what ran since the backup was made would run again; it has an id of its own, and what
+    ran at that moment is nobody's crash. Raises BackupRefused, StoreDamaged, StoreFailed, StoreRefused.
+    """
+    if not (backup / CURRENT).is_file():
+        raise StoreRefused(f"{backup} is no backup of a store")
+    try:
+        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(store.iterdir()):
+            raise StoreRefused(f"{store} is not empty: give a new folder")
+        check_space(store, size_of(backup))
+        part = store / RESTORE_PART
+        copy(backup, part)
+        name, jobs = _make_new(part, now_ms)
+        move_in(part, store)
+    except OSError as error:
+        raise StoreFailed(f"cannot restore to {store}: {error.strerror or error}") from error
+    return name, jobs
+
+
+def move_in(part: Path, store: Path) -> None:
+    """Make a folder of the store the store itself. CURRENT comes last: before it, no node opens what is there."""
+    sync(part)
+    for file in sorted(part.iterdir(), key=lambda file: file.name == CURRENT):
+        file.rename(store / file.name)
+    part.rmdir()
+    _sync_one(store)
+
+
+def move_aside(store: Path, kept: Path) -> None:
+    """Move the files of a store away. CURRENT goes first: after it, no node opens what is there."""
+    for file in sorted(store.iterdir(), key=lambda file: file.name != CURRENT):
+        if file.is_file():
+            file.rename(kept / file.name)
+    _sync_one(kept)
+    _sync_one(store)
+
+
+def _make_new(path: Path, now_ms: int) -> tuple[str, int]:
+    """Give a copied store an id of its own and pause what would run."""
+    db = Database(path)
+    try:
+        counts = {key[1:]: records.decode_counts(value) for key, value in db.all(b"c")}
+        queues = {key[1:]: records.decode_queue(value) for key, value in db.all(b"q")}
+        batch = new_batch()
+        batch.put(keys.STORE_ID, secrets.token_bytes(keys.STORE_ID_BYTES))
+        batch.put(keys.BOOT, b"before the backup was restored")
+        batch.delete(keys.CLEAN)
+        for queue in {*counts, *queues, DEFAULT_QUEUE.encode()}:
+            record = queues.get(queue, records.QueueRecord())
+            if record.pause is None or record.pause.until_ms is not None:
+                record = structs.replace(record, pause=Pause(RESTORED_BY, now_ms))
+                batch.put(b"q" + queue, records.encode(record))
+        db.write(batch)
+        db.flush_log()
+        name = db.get(keys.NAME) or b""
+    finally:
+        db.close()
+    return name.decode(), sum(map(sum, counts.values()))
+
+
+def copy(source: Path, target: Path, given_up: Callable[[], bool] = lambda: False) -> None:
+    """Copy a folder of files, durably."""
+    target.mkdir(mode=0o700)
+    for file in source.iterdir():
+        if given_up():
+            raise BackupRefused("the node stops")
+        if file.is_file():
+            shutil.copy2(file, target)
+    sync(target)
+
+
+def sync(folder: Path) -> None:
+    """Make a folder and the files in it durable."""
+    for file in folder.iterdir():
+        if file.is_file():
+            _sync_one(file)
+    _sync_one(folder)
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise BackupRefused where a folder has no room for so much more."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise BackupRefused(f"{folder} has {free:,} bytes free, {needed + SPARE_BYTES:,} are needed")

@@ -1,0 +1,82 @@
+"""Brings back what stands in a log behind the place where it is damaged.
+
+RocksDB opens such a store as of the moment before that place. Here its own repair makes a database of the copied log
+files alone, which loses only the blocks of 32 KiB that are damaged; jobs that the store lacks are put into it, and
+heads that are newer than its own take their place. It is done while the store is opened, when whatever the log has and
+the store has not can only stand behind the damage.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from ...lifecycle import Head
+from . import keys, records, wal
+from .book import Book
+from .db import Batch, Database, new_batch, rebuild
+
+_PAGE = 500
+_KEPT = frozenset({keys.FORMAT, keys.NAME, keys.STORE_ID, keys.BOOT, keys.DRAINING})
+
+
+def bring_back(book: Book, folder: Path) -> int:
+    """Put into the store what the log files in a folder have and it lacks; returns how many jobs were brought back.
+
+    The book may be any that has the counters. Raises StoreDamaged where nothing can be made of the files.
+    """
+    with tempfile.TemporaryDirectory(dir=folder, prefix="reading-") as scratch:
+        for file in wal.logs(folder):
+            shutil.copy2(file, scratch)
+        rebuild(Path(scratch))
+        log = Database(Path(scratch), read_only=True)
+        try:
+            return _copy_tables(book, log)
+        finally:
+            log.close()
+
+
+def _copy_tables(book: Book, log: Database) -> int:
+    missing = 0
+    start, end = b"a", b"t"
+    while page := log.readable(start, end, _PAGE)[0]:
+        batch = new_batch()
+        for key, value in page:
+            if key[:1] == b"b" and book.db.peek(key) is None:
+                _add(book, log, batch, key[1:], value)
+                missing += 1
+            elif key[:1] == b"j":
+                _renew(book, batch, key, value)
+            elif key[:1] in b"aqs" or (key in _KEPT and book.db.peek(key) is None):
+                batch.put(key, value)
+            elif key == keys.OPENS:
+                batch.put(key, max(value, book.db.peek(key) or b""))  # places in line are counted from it
+        book.write_counts(batch)
+        book.db.write_patiently(batch)
+        start = page[-1][0] + b"\0"
+    book.db.flush_log()
+    return missing
+
+
+def _add(book: Book, log: Database, batch: Batch, job_id: bytes, value: bytes) -> None:
+    birth = records.decode_birth(value)
+    raw = log.peek(b"j" + job_id)
+    head = birth.head if raw is None else records.decode_head(raw)
+    batch.put(b"b" + job_id, value)
+    if raw is not None:
+        batch.put(b"j" + job_id, raw)
+    book.enter(batch, job_id, birth.spec, head)
+
+
+def _renew(book: Book, batch: Batch, key: bytes, value: bytes) -> None:
+    """A head of the log takes the place of another one in the store, which has those of before the damage alone."""
+    birth = book.birth(key[1:])
+    if birth is None:
+        return  # its block is lost
+    before, head = book.head(key[1:], birth), records.decode_head(value)
+    if _age(before) < _age(head):
+        book.leave(batch, key[1:], birth.spec, before)
+        book.store(batch, key[1:], birth.spec, head)
+
+
+def _age(head: Head) -> tuple[int, int, bool]:
+    return head.seq, head.attempt, head.ended_ms is not None

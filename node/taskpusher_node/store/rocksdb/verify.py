@@ -1,0 +1,290 @@
+"""Looks whether everything in a store can be read, decodes, and fits together: a walk in steps, by key.
+
+The heads are the truth: each job has exactly the index entries that its head asks for, no entry points nowhere, and the
+counters are what the heads add up to. What can be mended from the heads is part of a finding.
+
+A step sees one moment, for all writes are made on the same loop; between two of them jobs change. What changes behind
+the walk's position is told to it (`moved`), so that the counters can be compared at its end.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from typing import Any, cast
+
+import msgspec
+from msgspec import field
+
+from taskpusher.job import Spec
+
+from ...lifecycle import FINISHED, Head, JobError, State
+from ..base import Damage, Events, Finding, StoreDamaged
+from . import keys, records
+from .book import Book
+from .db import Batch, Database
+from .records import INDEX, Birth
+
+END = b"\xff"  # behind every table
+_TABLE_NAMES = {b"l": "the listing", b"r": "the line", b"x": "the ttls", b"j": "the heads", b"a": "the attempts"}
+_INDEXES = frozenset({b"l", b"r", b"x"})
+_KEY_BYTES = {b"b": 17, b"j": 17, b"a": 21, b"l": 26, b"x": 25, b"s": 5}  # of the tables whose keys are of one length
+
+
+class Mend(Finding, frozen=True):
+    """A finding with what mends it, and what could be read of a job that is lost."""
+
+    put: dict[bytes, bytes] = field(default_factory=dict)
+    delete: tuple[bytes, ...] = ()
+    readable: dict[str, Any] | None = None
+
+
+class _Asked(dict[bytes, bytes]):
+    """Stands for a batch, to see which index entries are put into it."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Take an entry."""
+        if key[:1] in _INDEXES:
+            self[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Take it back."""
+        self.pop(key, None)
+
+
+class Walk:
+    """One verification. `running` are the ids of jobs whose call is under way, or was when the process went down."""
+
+    def __init__(
+        self,
+        db: Database,
+        name: str,
+        running: Collection[bytes],
+        *,
+        sync: Callable[[], bool] = lambda: True,
+        live: Book | None = None,
+    ) -> None:
+        self._db = db
+        self._running = running
+        self._sync = sync  # writes what is open, so that reads see it; False where that is not possible now
+        self._live = live  # tells `moved`
+        self._rules = Book(db, name, 0, Events())  # whose `enter` says what a head asks for
+        self._recount: dict[str, list[int]] = defaultdict(records.zero_counts)
+        self._stored: dict[str, list[int]] = {}
+        self._position = b""
+        self._tables: dict[int, Callable[[bytes, bytes], list[Mend]]] = {
+            ord("a"): self._attempt,
+            ord("b"): self._birth,
+            ord("c"): self._counts,
+            ord("j"): self._head,
+            ord("l"): self._listed,
+            ord("q"): self._queue,
+            ord("r"): self._ready,
+        }
+        self.examined = 0
+        self.done = False
+
+    def step(self, n: int) -> list[Mend]:
+        """Examine the next `n` entries; returns what is wrong with them."""
+        if self.done or not self._sync():
+            return []
+        entries, damage = self._db.readable(self._position, END, n)
+        found: list[Mend] = []
+        for key, value in entries:
+            found += self._examine(key, value)
+            self._position = key + b"\0"
+        self.examined += len(entries)
+        if damage is not None:
+            found.append(Mend(Damage.UNREADABLE, damage))
+            self._position = behind_damage(self._db, self._position, END)
+        if self._position == END or (damage is None and len(entries) < n):
+            self._position = END
+            self.done = True
+            if self._live is not None:
+                self._live.moved = None
+            found += self._compare_counts()
+        return found
+
+    def moved(self, job_id: bytes, queue: str, state: State, by: int) -> None:
+        """A job was listed under a state (1), or taken out of it (-1), while the walk goes on."""
+        if b"b" + job_id < self._position:
+            self._recount[queue][INDEX[state]] += by
+
+    def _examine(self, key: bytes, value: bytes) -> list[Mend]:
+        try:
+            _check_length(key)
+            look = self._tables.get(key[0])
+            return look(key, value) if look is not None else []
+        except StoreDamaged as damage:
+            return [Mend(Damage.UNREADABLE, str(damage))]
+        except (ValueError, IndexError, msgspec.MsgspecError) as error:
+            readable = {"key": key.hex(), "value": value.hex()}
+            uid = self._rules.uid_of(key[1:17]) if key[:1] in b"bja" else None
+            text = f"entry {key[:1].decode(errors='replace')} {key[1:].hex()}: {error}"
+            return [Mend(Damage.UNDECODABLE, text, uid, delete=(key,), readable=readable)]
+
+    # -- tables
+
+    def _birth(self, key: bytes, value: bytes) -> list[Mend]:
+        job_id = key[1:]
+        birth = records.decode_birth(value)
+        head = self._head_of(job_id, birth)
+        if head is None:
+            return []  # found in its own table
+        queue = birth.spec.queue
+        self._recount[queue][INDEX[State.RUNNING if job_id in self._running else head.state]] += 1
+        found = []
+        for entry, wanted in self._asked(job_id, birth.spec, head).items():
+            # the end of a ttl that came while the job ran was taken out, and is put in again where it matters
+            if entry[:1] == b"x" and job_id in self._running:
+                continue
+            if self._db.peek(entry) != wanted:
+                uid = self._rules.uid_of(job_id)
+                text = f"{uid} is {head.state}, and its entry in {_TABLE_NAMES[entry[:1]]} is missing or wrong"
+                found.append(Mend(Damage.INDEX_MISSING, text, uid, put={entry: wanted}))
+        return found
+
+    def _head(self, key: bytes, value: bytes) -> list[Mend]:
+        head = records.decode_head(value)
+        if self._db.peek(b"b" + key[1:]) is not None:
+            return []
+        return [self._job_lost(key, key[1:], {"head": msgspec.to_builtins(_named(head))})]
+
+    def _attempt(self, key: bytes, value: bytes) -> list[Mend]:
+        attempt = records.decode_attempt(value)
+        if self._db.peek(b"b" + key[1:17]) is not None:
+            return []
+        return [self._job_lost(key, key[1:17], {"attempt": msgspec.to_builtins(attempt)})]
+
+    def _listed(self, key: bytes, value: bytes) -> list[Mend]:
+        state = list(State)[key[1]]
+        t_ms, job_id = keys.listed(key)
+        birth = self._birth_of(job_id)
+        queue, host, status = records.parse_listing(value)
+        if birth is None:
+            readable = {"state": state, "at_ms": t_ms, "queue": queue, "host": host, "status": status}
+            return [self._job_lost(key, job_id, readable)]
+        head = self._head_of(job_id, birth)
+        if head is None:
+            return []
+        if state in FINISHED and self._db.peek(b"j" + job_id) is None:
+            return [self._head_lost(job_id, birth, state, t_ms)]
+        return [] if key in self._asked(job_id, birth.spec, head) else [self._stray(key, job_id, head)]
+
+    def _ready(self, key: bytes, _value: bytes) -> list[Mend]:
+        lane, _seq, job_id = keys.parse_ready(key)
+        queue, host, _priority = keys.parse_lane(lane)
+        birth = self._birth_of(job_id)
+        if birth is None:
+            return [self._job_lost(key, job_id, {"state": State.WAITING, "queue": queue, "host": host.decode()})]
+        head = self._head_of(job_id, birth)
+        if head is None or key in self._asked(job_id, birth.spec, head):
+            return []
+        return [self._stray(key, job_id, head)]
+
+    def _counts(self, key: bytes, value: bytes) -> list[Mend]:
+        if len(value) != len(records.encode_counts(records.zero_counts())):
+            raise ValueError(f"counters of {len(value)} bytes")
+        self._stored[key[1:].decode()] = records.decode_counts(value)
+        return []
+
+    def _queue(self, key: bytes, value: bytes) -> list[Mend]:
+        key[1:].decode()
+        records.decode_queue(value)
+        return []
+
+    # -- what is there of a job, and what is missing
+
+    def _asked(self, job_id: bytes, spec: Spec, head: Head) -> _Asked:
+        """Return the index entries that a head asks for."""
+        asked = _Asked()
+        self._rules.enter(cast("Batch", asked), job_id, spec, head)
+        return asked
+
+    def _birth_of(self, job_id: bytes) -> Birth | None:
+        """Return what was added, None where that is not there, or nonsense."""
+        raw = self._db.peek(b"b" + job_id)
+        try:
+            return None if raw is None else records.decode_birth(raw)
+        except msgspec.MsgspecError:
+            return None
+
+    def _head_of(self, job_id: bytes, birth: Birth) -> Head | None:
+        """Return a job's head, None where it is there and does not decode."""
+        raw = self._db.peek(b"j" + job_id)
+        try:
+            return birth.head if raw is None else records.decode_head(raw)
+        except msgspec.MsgspecError:
+            return None
+
+    def _job_lost(self, key: bytes, job_id: bytes, readable: dict[str, Any]) -> Mend:
+        uid = self._rules.uid_of(job_id)
+        text = f"{uid}: what was added is not there, though its entry in {_TABLE_NAMES[key[:1]]} is"
+        return Mend(Damage.JOB_LOST, text, uid, delete=(key,), readable=readable)
+
+    def _head_lost(self, job_id: bytes, birth: Birth, state: State, ended_ms: int) -> Mend:
+        """A job without a head would begin anew, though it has ended: give it the little that the listing says."""
+        uid = self._rules.uid_of(job_id)
+        error = JobError("damaged", "what became of it was lost") if state is State.ERROR else None
+        head = msgspec.structs.replace(birth.head, state=state, ended_ms=ended_ms, attempt=1, tries=1, error=error)
+        text = f"{uid} is listed as {state}, but what became of it is lost"
+        return Mend(Damage.HEAD_LOST, text, uid, put={b"j" + job_id: records.encode(head)})
+
+    def _stray(self, key: bytes, job_id: bytes, head: Head) -> Mend:
+        uid = self._rules.uid_of(job_id)
+        text = f"{uid} is {head.state}, and an entry in {_TABLE_NAMES[key[:1]]} says something else"
+        return Mend(Damage.INDEX_STRAY, text, uid, delete=(key,))
+
+    def _compare_counts(self) -> list[Mend]:
+        found = []
+        for queue in sorted(self._stored.keys() | self._recount.keys()):
+            stored, counted = self._stored_now(queue), self._recount[queue]
+            if _settled(stored) != _settled(counted):
+                text = f"queue {queue}: the counters say {stored}, its jobs are {counted}"
+                put = {b"c" + queue.encode(): records.encode_counts(counted)}
+                found.append(Mend(Damage.COUNTER_WRONG, text, put=put))
+        return found
+
+    def _stored_now(self, queue: str) -> list[int]:
+        """Return a queue's counters as they are at the end of the walk, for they changed on the way."""
+        try:
+            raw = self._db.peek(b"c" + queue.encode())
+        except StoreDamaged:
+            raw = None
+        return records.zero_counts() if raw is None else records.decode_counts(raw)
+
+
+def _check_length(key: bytes) -> None:
+    if len(key) != _KEY_BYTES.get(key[:1], len(key)):
+        raise ValueError(f"a key of {len(key)} bytes")
+
+
+def behind_damage(db: Database, start: bytes, end: bytes) -> bytes:
+    """Return a key from which on `db` can be read again, `end` where there is none: as near behind `start` as can be.
+
+    Doubling steps find some such key, halving ones the nearest between the last two.
+    """
+    width = len(start) + 1
+    base, top = int.from_bytes(start.ljust(width, b"\0")), int.from_bytes(end.ljust(width, b"\0"))
+
+    def reads(place: int) -> bool:
+        return place >= top or db.readable(place.to_bytes(width), end, 1)[1] is None
+
+    step = 1
+    while not reads(base + step):
+        step *= 2
+    bad, good = base + step // 2, min(base + step, top)
+    while good - bad > 1:
+        middle = (good + bad) // 2
+        bad, good = (bad, middle) if reads(middle) else (middle, good)
+    return end if good == top else good.to_bytes(width)
+
+
+def _settled(counts: list[int]) -> list[int]:
+    """Return counters with the running among the waiting: as the store has them, for a claim writes no head."""
+    settled = list(counts)
+    settled[INDEX[State.WAITING]] += settled[INDEX[State.RUNNING]]
+    settled[INDEX[State.RUNNING]] = 0
+    return settled
+
+
+def _named(head: Head) -> dict[str, Any]:
+    return {name: getattr(head, name) for name in head.__struct_fields__ if getattr(head, name) is not None}
