@@ -47,7 +47,8 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: install
+lock:  ## after a change of dependencies; what is installed follows with the next `make install`
+	@[ -x $(BIN)/uv ] || $(MAKE) install
 	$(BIN)/uv lock
 
 clean:

@@ -87,6 +87,14 @@ def node(**given: Any) -> None:
 _options(node)
 
 
+@click.command()
+def openapi() -> None:
+    """Print the contract of the HTTP API, which a node also answers GET /openapi.json with (OpenAPI 3.1)."""
+    from .api.openapi import DOCUMENT  # noqa: PLC0415 - it takes half a second, and --help needs none of it
+
+    click.echo(DOCUMENT)
+
+
 def _check(config: Config) -> None:
     """Refuse settings that no server should be started with."""
     if config.name is not None and not uids.is_name(config.name):

@@ -183,6 +183,11 @@ def can_expire(head: Head) -> bool:
     return head.tries == 0 and head.state in (State.WAITING, State.SCHEDULED)
 
 
+def scheduled_since_ms(head: Head, added_ms: int) -> int:
+    """Return when a scheduled job became so: by the end of its last call, or by its add."""
+    return added_ms if head.last is None else head.last.started_ms + round(head.last.duration_s * 1000)
+
+
 def cancelled(head: Head, now_ms: int, attempt: Attempt | None) -> Head:
     """Cancelled by hand; `attempt` is the call that was aborted for it."""
     return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last)

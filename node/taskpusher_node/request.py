@@ -14,7 +14,8 @@ from yarl import URL
 from taskpusher import codec
 from taskpusher import uid as uids
 from taskpusher.errors import InvalidField, Malformed
-from taskpusher.job import DEFAULT_QUEUE, QUEUE_RULE, Backoff, QueueName, Seconds, Spec, parse_statuses
+from taskpusher.fields import given_type
+from taskpusher.job import DEFAULT_QUEUE, QUEUE_RULE, STATUSES_SCHEMA, Backoff, QueueName, Seconds, Spec, parse_statuses
 
 from .config import Config
 
@@ -106,10 +107,35 @@ Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
 Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
+_FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
 _JSON_IN_FORMS = frozenset({"headers", "backoff", "redact"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
+
+
+_Statuses: Any = Annotated[str, Meta(extra_json_schema=STATUSES_SCHEMA)] | None
+_Time: Any = Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None
+_JsonText: Any = Annotated[str, Meta(extra_json_schema={"contentMediaType": "application/json"})] | None
+
+
+def _described(name: str, kinds: dict[str, Any], *, url: object) -> type[Struct]:
+    """Return the fields of POST /add with their rules, for who reads the contract; `kinds` are those said otherwise."""
+    fields: list[tuple[str, Any, Any]] = []
+    for field in _FIELDS.values():
+        kind = kinds.get(field.name, field.type)
+        default = url if field.name == "url" else None
+        fields.append((field.name, Annotated[kind, Meta(description=_RULES[field.name])], default))
+    return msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
+
+
+_BOTH = {"success": _Statuses, "run_at": _Time}
+AddJson = _described("AddRequest", _BOTH | {"body": Any, "meta": dict[str, Any] | None}, url=msgspec.NODEFAULT)
+AddText = _described(
+    "AddFields",
+    _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText),
+    url=None,  # it may be in the other of query and form
+)
 
 
 def parse_json(text: bytes | Raw) -> Parsed:
@@ -138,7 +164,7 @@ def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
         if name in fields:
             errors.append((name, "given more than once"))
         elif name not in _FIELDS:
-            errors.append((name, "unknown field"))
+            errors.append((name[:100], "unknown field"))
         else:
             fields[name] = _form_value(name, text, errors)
     return _of_fields(fields, errors)
@@ -152,7 +178,7 @@ def _form_value(name: str, text: str, errors: Errors) -> Any:
             return Raw(text.encode())
         if name in _JSON_IN_FORMS:
             return msgspec.json.decode(text.encode(), type=_FIELDS[name].type)
-        return msgspec.convert(text, _FIELDS[name].type, strict=False)
+        return msgspec.convert(text, _FORM_TYPES[name], strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         errors.append((name, _RULES[name]))
         return None

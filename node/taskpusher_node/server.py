@@ -18,13 +18,17 @@ from taskpusher import __version__, errors
 from taskpusher.access import Access
 from taskpusher.clock import unix_ms
 from taskpusher.connections import GuardedRunner, Limits, end_half_open
+from taskpusher.contract import routes
 from taskpusher.guard import Guard
 from taskpusher.origin import Origins
 
 from .api.add import AddApi
+from .api.answers import Slots
 from .api.backup import BackupApi
 from .api.jobs import JobsApi
+from .api.listings import ListingsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
+from .api.openapi import ContractApi
 from .api.problems import store_problem
 from .api.queues import QueuesApi
 from .config import Config
@@ -148,16 +152,18 @@ class _Node:
     def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates) -> web.Application:
         config, status = self._config, self._status
         app = web.Application(client_max_size=self._config.max_request_bytes)
-        slots = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
+        slots: Callable[[], Slots] = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
         for part in (
             HealthApi(status),
             AddApi(store, config, status, unix_ms),
             JobsApi(store, config, self._stop),
-            QueuesApi(store, unix_ms),
+            ListingsApi(store, unix_ms),
+            QueuesApi(store, config.max_queues, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
+            ContractApi(),
         ):
-            app.add_routes(part.routes())
+            app.add_routes(routes(part))
         return app
 
     def _starting_app(self) -> web.Application:
@@ -165,7 +171,7 @@ class _Node:
             raise errors.Starting("the store is being opened", retry_after_s=1)
 
         app = web.Application(client_max_size=self._config.max_request_bytes)
-        app.add_routes([*HealthApi(self._status).routes(), web.route("*", "/{path:.*}", not_yet)])
+        app.add_routes([*routes(HealthApi(self._status)), web.route("*", "/{path:.*}", not_yet)])
         return app
 
     async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:

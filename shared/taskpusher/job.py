@@ -10,8 +10,13 @@ from msgspec import Meta, Struct, structs
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
 DEFAULT_QUEUE = "default"
 
+_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+_SPAN = r" *[1-5]([0-9]{2}(-[1-5][0-9]{2})?|[xX]{2}) *"
+STATUSES_SCHEMA = {"pattern": f"^{_SPAN}(,{_SPAN})*$"}  # what parse_statuses takes, but that a span may not be empty
+
 Seconds = Annotated[float, Meta(ge=0, le=315_360_000)]  # ten years
-QueueName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")]
+QueueName = Annotated[str, Meta(pattern=rf"\A{_QUEUE.pattern}\Z")]
 
 
 class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +53,11 @@ class Spec(Struct, frozen=True, array_like=True):
     redact: tuple[str, ...] = ()  # names of headers and query parameters that are shown masked
 
 
+def is_queue_name(text: str) -> bool:
+    """Tell whether a text can name a queue."""
+    return _QUEUE.fullmatch(text) is not None
+
+
 def same_request(one: Spec, other: Spec) -> bool:
     """Tell whether two adds ask for the same job; a repeated add has a trace of its own."""
     return one == structs.replace(other, trace=one.trace)
@@ -57,7 +67,7 @@ def parse_statuses(text: str) -> tuple[range, ...]:
     """Return the status ranges of "200", "200,204", "2xx" or "200-299"; ValueError for any other text."""
     ranges = []
     for part in text.split(","):
-        single = re.fullmatch(r"\s*([1-5])(\d\d|[xX]{2})(?:-([1-5]\d\d))?\s*", part, re.ASCII)
+        single = re.fullmatch(r"([1-5])(\d\d|[xX]{2})(?:-([1-5]\d\d))?", part.strip(" "), re.ASCII)
         if single is None:
             raise ValueError(text)
         hundred, rest, last = single.groups()

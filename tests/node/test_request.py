@@ -168,6 +168,11 @@ def test_a_job_without_a_url_is_told_so():
     assert _broken(parse_form([])) == ["url"]
 
 
+def test_of_a_json_key_given_twice_the_last_counts():
+    spec, due_ms = _build(parse_json(b'{"url": "http://a/", "delay": 1, "delay": 2}'))
+    assert (spec.delay_s, due_ms) == (2, NOW_MS + 2_000)
+
+
 def test_null_is_not_given():
     names = set(AddRequest.__struct_fields__) - {"url"}
     assert _spec(**dict.fromkeys(names)) == _spec()

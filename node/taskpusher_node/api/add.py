@@ -4,25 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl
 
 import structlog
 from aiohttp import web
 from msgspec import Raw
 
-from taskpusher import __version__, codec, errors, headers
+from taskpusher import __version__, codec, errors, fields, headers
 from taskpusher import uid as uids
+from taskpusher.contract import Text, operation
+from taskpusher.fields import form_pairs, pairs
 from taskpusher.web import json_response
 
 from ..config import Config
-from ..request import Parsed, SpecBuilder, parse_form, parse_json, parse_list
+from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json, parse_list
 from ..status import Phase, Status
 from ..store.base import NewJob, Put, Store
+from . import answers
 from .problems import store_problem
 
 _TRACE_MAX = 512  # characters of a trace header
 SLICE_S = 0.005  # of validating an array, before the loop gets its turn
 _ANSWERS_HELD = 2_000  # parts of NDJSON answers that wait for a client to read
+NDJSON = "application/x-ndjson"
 _NDJSON_PART = 200  # lines stored together
 
 log = structlog.get_logger()
@@ -38,30 +41,42 @@ class AddApi:
         self._now_ms = now_ms
         self._builder = SpecBuilder(config, store.name)
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.post("/add", self.add)]
-
+    @operation(
+        "POST",
+        "/add",
+        fields=AddText,
+        bodies={
+            "application/json": AddJson | list[AddJson],  # type: ignore[valid-type]
+            fields.FORM: AddText,
+            NDJSON: Text(NDJSON, "A job a line, as in application/json; any number of lines."),
+        },
+        answers={
+            200: Text(NDJSON, "An answer a line; the last one has done, stored and failed."),
+            201: answers.Added | list[answers.OneOfMany],
+            207: list[answers.OneOfMany],
+            422: list[answers.OneOfMany],
+        },
+        problems=[errors.Conflict, errors.Draining],
+    )
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
         self._check_accepting()
         trace = {name: value for name in headers.TRACE if _is_trace(value := request.headers.get(name, ""))}
-        if request.content_type == "application/x-ndjson":
+        if request.content_type == NDJSON:
             self._check_no_query(request)
             return await self._add_lines(request, trace)
         body = await self._read(request)
         query = request.rel_url.raw_query_string
         if not body and (query or "Content-Type" not in request.headers):
-            return await self._add_one(parse_form(_pairs(query)), trace)
+            return await self._add_one(parse_form(pairs(query)), trace)
         match request.content_type:
             case "application/json":
                 self._check_no_query(request)
                 if body.lstrip()[:1] == b"[":
                     return await self._add_many(parse_list(body), trace)
                 return await self._add_one(parse_json(body), trace)
-            case "application/x-www-form-urlencoded":
-                pairs = _pairs(query) + _pairs(_text(body))
-                return await self._add_one(parse_form(pairs), trace)
+            case fields.FORM:
+                return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace)
         raise errors.UnsupportedMediaType(
             "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
         )
@@ -160,10 +175,10 @@ class AddApi:
 
     async def _add_lines(self, request: web.Request, trace: dict[str, str]) -> web.StreamResponse:
         """Answer a line for each job as its part becomes durable, and a last line that says all were seen."""
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", headers.VERSION: __version__})
+        response = web.StreamResponse(headers={"Content-Type": NDJSON, headers.VERSION: __version__})
         await response.prepare(request)
-        answers: asyncio.Queue[bytes] = asyncio.Queue(_ANSWERS_HELD)
-        writing = asyncio.create_task(_write_all(response, answers))
+        told: asyncio.Queue[bytes] = asyncio.Queue(_ANSWERS_HELD)
+        writing = asyncio.create_task(_write_all(response, told))
         counts = {"stored": 0, "failed": 0}
         try:
             async for numbered in _lines(request, self._config.max_request_bytes):
@@ -174,47 +189,33 @@ class AddApi:
                     result.pop("status", None)
                     counts["failed" if "error" in result else "stored"] += 1
                     part += codec.to_json({"line": number, **result}) + b"\n"
-                await answers.put(part)
-            await answers.put(codec.to_json({"done": True, **counts}) + b"\n")
+                await told.put(part)
+            await told.put(codec.to_json({"done": True, **counts}) + b"\n")
         except (errors.Problem, web.RequestPayloadError) as error:
             # no last line, so that nobody takes what follows for stored
             problem = error if isinstance(error, errors.Problem) else errors.Malformed("the body cannot be read")
-            await answers.put(codec.to_json({"error": problem.document()}) + b"\n")
+            await told.put(codec.to_json({"error": problem.document()}) + b"\n")
             response.force_close()
         finally:
-            await answers.put(b"")
+            await told.put(b"")
             await writing
         return response
 
 
-async def _write_all(response: web.StreamResponse, answers: asyncio.Queue[bytes]) -> None:
+async def _write_all(response: web.StreamResponse, told: asyncio.Queue[bytes]) -> None:
     """Write answers until an empty one. On its own, since many clients send all their lines before they read any."""
     try:
-        while part := await answers.get():
+        while part := await told.get():
             await response.write(part)
         await response.write_eof()
     except ConnectionError:
-        while await answers.get():
+        while await told.get():
             pass  # nobody reads any more; what is stored is stored
 
 
 def _is_trace(value: str) -> bool:
     """Tell whether a W3C Trace Context header may be given on: a broken one is left out, as its standard asks."""
     return 0 < len(value) <= _TRACE_MAX and value.isascii() and value.isprintable()
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError as error:
-        raise errors.Malformed(f"the form cannot be read: {error}") from error
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.Malformed("the form is no UTF-8") from error
 
 
 async def _lines(request: web.Request, max_bytes: int) -> AsyncIterator[list[tuple[int, bytes]]]:

@@ -1,19 +1,34 @@
 """Copies of the store, made by hand while the node runs."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 from aiohttp import web
-from msgspec import to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from taskpusher import errors
+from taskpusher.contract import operation
+from taskpusher.fields import of_query_or_form
 from taskpusher.web import json_response
 
-from ..store.base import Store
+from ..store.base import Backup, Store
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
+
+class BackupFields(Struct, frozen=True, kw_only=True):
+    """What a backup is called; without a name, after the store and the time."""
+
+    name: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"\A[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}\Z",
+                description="1 to 100 of A-Z a-z 0-9 _ . -, and no . in front",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class BackupApi:
@@ -24,20 +39,12 @@ class BackupApi:
         self._folder = folder
         self._now_ms = now_ms
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.post("/backup", self.backup)]
-
+    @operation("POST", "/backup", fields=BackupFields, answers={200: Backup}, problems=[errors.BackupRefused])
     async def backup(self, request: web.Request) -> web.Response:
         """Answer when a copy of this moment is whole and durable; `name` is that of its folder."""
         if self._folder is None:
             raise errors.BackupRefused("start the node with backup_dir, the folder for backups")
-        unknown = [(field[:100], "unknown field") for field in request.query if field != "name"]
-        if unknown:
-            raise errors.InvalidField(unknown)
-        name = request.query.get("name") or self._name_now()
-        if not _NAME.fullmatch(name):
-            raise errors.InvalidField([("name", "1 to 100 of A-Z a-z 0-9 _ . -, and no . in front")])
+        name = (await of_query_or_form(request, BackupFields)).name or self._name_now()
         made = await self._store.backup(self._folder.absolute() / name)
         return json_response(to_builtins(made))
 

@@ -1,29 +1,39 @@
-"""Jobs one by one and in listings, and what can be done to one by hand."""
+"""Jobs one by one, and what can be done to one by hand."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from time import monotonic
+from typing import Annotated, Literal
 
 import structlog
 from aiohttp import web
+from msgspec import Meta, Struct
 
-from taskpusher import codec, errors
+from taskpusher import errors
 from taskpusher.access import Role
-from taskpusher.job import parse_statuses
+from taskpusher.contract import operation
+from taskpusher.fields import of_query
 from taskpusher.web import ROLE, USER, json_response, no_content
 
 from ..config import Config
-from ..lifecycle import FINISHED, State
-from ..store.base import Changed, Filters, Store, UnknownPosition, Verb
-from . import shapes
+from ..lifecycle import FINISHED
+from ..store.base import Changed, Store, Verb
+from . import answers, shapes
 
-LIMIT_MAX = 100
 WAIT_DEFAULT_S = 30.0
 _LOOK_EVERY_S = 1.0  # hints of the store may be lost
 
-_STATES = {state.value: state for state in State} | {"errors": State.ERROR, "runing": State.RUNNING}
-_FILTERS = frozenset({"queue", "host", "status", "since", "until"})
-_PAGING = frozenset({"last_uid", "limit"})
+
+class WaitFields(Struct, frozen=True, kw_only=True):
+    """How long to wait."""
+
+    timeout: Annotated[float, Meta(ge=0, le=86_400, description="seconds from 0 to the node's max-wait")] | None = None
+
+
+class JobFields(Struct, frozen=True, kw_only=True):
+    """How much is shown."""
+
+    reveal: Annotated[Literal["1"], Meta(description="1, or left out")] | None = None
+
 
 log = structlog.get_logger()
 
@@ -38,29 +48,19 @@ class JobsApi:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         store.events.ended = self._ended
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [
-            web.get("/job/{uid}", self.job),
-            web.get("/job/{uid}/wait", self.wait),
-            web.delete("/job/{uid}", self.delete),
-            *(web.post(f"/job/{{uid}}/{verb}", self._act(verb)) for verb in (Verb.RETRY, Verb.CANCEL, Verb.RUN)),
-            web.get("/jobs/{state}", self.listing),
-        ]
-
+    @operation("GET", "/job/{uid}", fields=JobFields, answers={200: answers.Job}, problems=[errors.NotFound])
     async def job(self, request: web.Request) -> web.Response:
         """Answer with one job; to an administrator with its secrets, if `reveal` asks for them."""
         uid = request.match_info["uid"]
-        reveal = request.query.get("reveal")
-        if reveal not in (None, "1"):
-            raise errors.InvalidField([("reveal", "1, or left out")])
-        if reveal is not None and request[ROLE] is not Role.ADMIN:
+        reveal = of_query(request, JobFields).reveal is not None
+        if reveal and request[ROLE] is not Role.ADMIN:
             raise errors.Forbidden(f"secrets are shown to the role {Role.ADMIN} only")
-        answer = self._answer(uid, reveal=reveal is not None)
-        if reveal is not None:
+        answer = self._answer(uid, reveal=reveal)
+        if reveal:
             log.warning("revealed", uid=uid, by=request.get(USER))
         return answer
 
+    @operation("GET", "/job/{uid}/wait", fields=WaitFields, answers={200: answers.Job}, problems=[errors.NotFound])
     async def wait(self, request: web.Request) -> web.Response:
         """Answer with a job when it has ended; after `timeout`, or when the node stops, as it is."""
         uid = request.match_info["uid"]
@@ -85,44 +85,39 @@ class JobsApi:
                 del self._waiting[uid]
         return self._answer(uid)
 
-    async def listing(self, request: web.Request) -> web.Response:
-        """Answer with a page of the jobs in a state."""
-        state = _STATES.get(request.match_info["state"])
-        if state is None:
-            raise errors.NotFound(f"listings are {', '.join(sorted(_STATES))}")
-        problems: list[tuple[str, str]] = []
-        filters, limit = _read_query(request, problems)
-        if problems:
-            raise errors.InvalidField(problems)
-        after = request.query.get("last_uid")
-        try:
-            page = await self._store.page(state, after=after, limit=limit, filters=filters)
-        except UnknownPosition as error:
-            raise errors.CursorGone(f"{after} is not in {state}: begin again without last_uid") from error
-        return json_response(
-            {
-                "jobs": [shapes.listing_item(view, self._store.name) for view in page.jobs],
-                "last_uid": page.scanned_to,
-                "scanned_to": page.scanned_to,
-                "partial": False,
-            }
-        )
-
+    @operation("DELETE", "/job/{uid}", answers={204: None}, problems=[errors.NotFound, errors.WrongState])
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a finished job."""
         await self._change(request.match_info["uid"], Verb.DELETE)
         return no_content()
 
-    def _act(self, verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def act(request: web.Request) -> web.Response:
-            uid = request.match_info["uid"]
-            await self._change(uid, verb)
-            view = self._store.get(uid)
-            if view is None:
-                raise errors.NotFound(f"there is no job {uid[:100]}")
-            return json_response(shapes.listing_item(view, self._store.name))
+    @operation(
+        "POST", "/job/{uid}/retry", answers={200: answers.JobListed}, problems=[errors.NotFound, errors.WrongState]
+    )
+    async def retry(self, request: web.Request) -> web.Response:
+        """Run a finished job again, from the start."""
+        return await self._act(request.match_info["uid"], Verb.RETRY)
 
-        return act
+    @operation(
+        "POST", "/job/{uid}/cancel", answers={200: answers.JobListed}, problems=[errors.NotFound, errors.WrongState]
+    )
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a job that has not ended, and abort its call."""
+        return await self._act(request.match_info["uid"], Verb.CANCEL)
+
+    @operation(
+        "POST", "/job/{uid}/run", answers={200: answers.JobListed}, problems=[errors.NotFound, errors.WrongState]
+    )
+    async def run(self, request: web.Request) -> web.Response:
+        """Run a scheduled job now."""
+        return await self._act(request.match_info["uid"], Verb.RUN)
+
+    async def _act(self, uid: str, verb: Verb) -> web.Response:
+        await self._change(uid, verb)
+        view = self._store.get(uid)
+        if view is None:
+            raise errors.NotFound(f"there is no job {uid[:100]}")
+        return json_response(shapes.listing_item(view, self._store.name))
 
     async def _change(self, uid: str, verb: Verb) -> None:
         match await self._store.change(uid, verb):
@@ -144,14 +139,11 @@ class JobsApi:
             event.set()
 
     def _wait_s(self, request: web.Request) -> float:
-        text = request.query.get("timeout")
-        try:
-            seconds = WAIT_DEFAULT_S if text is None else float(text)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds <= self._config.max_wait:
-            raise errors.InvalidField([("timeout", f"seconds from 0 to {self._config.max_wait:g}")])
-        return seconds
+        longest_s = self._config.max_wait
+        seconds = of_query(request, WaitFields).timeout
+        if seconds is not None and seconds > longest_s:
+            raise errors.InvalidField([("timeout", f"seconds from 0 to {longest_s:g}")])
+        return min(WAIT_DEFAULT_S, longest_s) if seconds is None else seconds
 
 
 async def _any_set(*events: asyncio.Event, timeout_s: float) -> None:
@@ -161,39 +153,3 @@ async def _any_set(*events: asyncio.Event, timeout_s: float) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-def _read_query(request: web.Request, problems: list[tuple[str, str]]) -> tuple[Filters, int]:
-    query = request.query
-    problems += [(name[:100], "unknown filter") for name in query if name not in _FILTERS | _PAGING]
-    problems += [(name[:100], "given more than once") for name in set(query) if len(query.getall(name)) > 1]
-    limit_text = query.get("limit", str(LIMIT_MAX))
-    limit = int(limit_text) if limit_text.isascii() and limit_text.isdigit() and len(limit_text) <= 3 else 0  # noqa: PLR2004
-    if not 1 <= limit <= LIMIT_MAX:
-        problems.append(("limit", f"an integer from 1 to {LIMIT_MAX}"))
-    status = query.get("status")
-    if status is not None:
-        try:
-            parse_statuses(status)
-        except ValueError:
-            problems.append(("status", 'statuses such as "500", "404,410" or "5xx"'))
-    host = query.get("host")
-    filters = Filters(
-        queue=query.get("queue"),
-        host=host.lower() if host is not None else None,
-        status=status,
-        since_ms=_read_time(request, "since", problems),
-        until_ms=_read_time(request, "until", problems),
-    )
-    return filters, limit
-
-
-def _read_time(request: web.Request, name: str, problems: list[tuple[str, str]]) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        return max(codec.parse_time(text), 0)
-    except (ValueError, OverflowError):
-        problems.append((name, "an RFC 3339 time with its zone, such as 2026-11-24T23:13:32Z"))
-        return None

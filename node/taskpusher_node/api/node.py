@@ -5,14 +5,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from taskpusher import __version__, codec
+from taskpusher.contract import operation, operations
 from taskpusher.web import json_response
 
 from ..rates import Rates
 from ..status import Phase, Status
 from ..store.base import Store
-from . import shapes
-
-OPEN_PATHS = frozenset({"/health", "/ready"})  # need no credentials
+from . import answers, shapes
 
 
 class HealthApi:
@@ -21,18 +20,17 @@ class HealthApi:
     def __init__(self, status: Status) -> None:
         self._status = status
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.get("/health", self.health), web.get("/ready", self.ready)]
-
+    @operation("GET", "/health", answers={200: answers.Health}, open_to_all=True)
     async def health(self, _: web.Request) -> web.Response:
         """Answer while the process is alive."""
-        return json_response({"status": "alive", "version": __version__})
+        shape: answers.Health = {"status": "alive", "version": __version__}
+        return json_response(shape)
 
+    @operation("GET", "/ready", answers={200: answers.Ready, 503: answers.Ready}, open_to_all=True)
     async def ready(self, _: web.Request) -> web.Response:
         """Answer 200 when all is well, else 503 with the reason."""
         status = self._status
-        shape = {
+        shape: answers.Ready = {
             "state": status.phase,
             "reason": status.reason,
             "warnings": status.warnings,
@@ -44,11 +42,14 @@ class HealthApi:
         return json_response(shape, status=200 if status.phase is Phase.READY else 503)
 
 
+OPEN_PATHS = frozenset(declared.path for _, declared in operations(HealthApi) if declared.open)  # need no credentials
+
+
 class NodeApi:
     """Numbers, and draining."""
 
     def __init__(
-        self, store: Store, status: Status, rates: Rates, slots: Callable[[], dict[str, int]], now_ms: Callable[[], int]
+        self, store: Store, status: Status, rates: Rates, slots: Callable[[], answers.Slots], now_ms: Callable[[], int]
     ) -> None:
         self._store = store
         self._status = status
@@ -56,26 +57,24 @@ class NodeApi:
         self._slots = slots
         self._now_ms = now_ms
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.get("/stats", self.stats), web.post("/drain", self.drain), web.post("/resume", self.resume)]
-
+    @operation("GET", "/stats", answers={200: answers.Stats})
     async def stats(self, _: web.Request) -> web.Response:
         """Answer with the numbers that say how the node is doing; costs the same however many jobs there are."""
-        return json_response(
-            {
-                "now": codec.to_time(self._now_ms()),
-                "states": shapes.counts(self._store.counts()),
-                "oldest_waiting": codec.to_time(self._store.oldest_waiting_ms()),
-                "slots": self._slots(),
-                "rates": self._rates.per_second(),
-            }
-        )
+        shape: answers.Stats = {
+            "now": codec.to_time(self._now_ms()),
+            "states": shapes.counts(self._store.counts()),
+            "oldest_waiting": codec.to_time(self._store.oldest_waiting_ms()),
+            "slots": self._slots(),
+            "rates": shapes.rates(self._rates.per_second()),
+        }
+        return json_response(shape)
 
+    @operation("POST", "/drain", answers={200: answers.Drained})
     async def drain(self, _: web.Request) -> web.Response:
         """Take no new jobs, over restarts too; all else goes on."""
         return await self._set_draining(on=True)
 
+    @operation("POST", "/resume", answers={200: answers.Drained})
     async def resume(self, _: web.Request) -> web.Response:
         """Take new jobs again."""
         return await self._set_draining(on=False)
@@ -83,4 +82,5 @@ class NodeApi:
     async def _set_draining(self, *, on: bool) -> web.Response:
         await self._store.set_draining(on=on)
         self._status.draining = on
-        return json_response({"state": self._status.phase, "reason": self._status.reason})
+        shape: answers.Drained = {"state": self._status.phase, "reason": self._status.reason}
+        return json_response(shape)

@@ -3,48 +3,68 @@
 from collections.abc import Callable
 
 from aiohttp import web
-from multidict import MultiDict
+from msgspec import Struct
 
-from taskpusher import codec, errors
+from taskpusher import errors
+from taskpusher.contract import operation
+from taskpusher.fields import of_query_or_form
+from taskpusher.job import QUEUE_RULE, is_queue_name
 from taskpusher.web import USER, json_response
 
-from ..request import RUN_AT_MAX_MS
-from ..store.base import Pause, QueueView, Store
-from . import shapes
+from ..store.base import Pause, Put, QueueView, Store
+from . import answers, shapes
+from .until import UntilFields, read_until_ms
+
+
+class QueueFields(Struct, frozen=True, kw_only=True):
+    """The settings of a queue: none so far."""
 
 
 class QueuesApi:
     """Reads, pauses and resumes queues."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Store, max_queues: int, now_ms: Callable[[], int]) -> None:
         self._store = store
+        self._max_queues = max_queues
         self._now_ms = now_ms
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [
-            web.get("/queues", self.queues),
-            web.get("/queues/{name}", self.queue),
-            web.post("/queues/{name}/pause", self.pause),
-            web.post("/queues/{name}/resume", self.resume),
-        ]
-
+    @operation("GET", "/queues", answers={200: answers.Queues})
     async def queues(self, _: web.Request) -> web.Response:
         """Answer with every queue."""
-        return json_response({"queues": [shapes.queue(view) for view in self._store.queues()]})
+        shape: answers.Queues = {"queues": [shapes.queue(view) for view in self._store.queues()]}
+        return json_response(shape)
 
+    @operation("GET", "/queues/{name}", answers={200: answers.Queue}, problems=[errors.NotFound])
     async def queue(self, request: web.Request) -> web.Response:
         """Answer with one queue."""
         return json_response(shapes.queue(self._found(request)))
 
+    @operation("PUT", "/queues/{name}", fields=QueueFields, answers={200: answers.Queue, 201: answers.Queue})
+    async def put(self, request: web.Request) -> web.Response:
+        """Declare a queue: it is made before its first job, and told apart in the metrics."""
+        name = request.match_info["name"]
+        if not is_queue_name(name):
+            raise errors.InvalidField([("name", QUEUE_RULE)])
+        await of_query_or_form(request, QueueFields)
+        match await self._store.declare_queue(name):
+            case Put.NO_QUEUE:
+                raise errors.InvalidField([("name", f"a new one, and there are {self._max_queues} already")])
+            case Put.CREATED:
+                return json_response(shapes.queue(self._found(request)), status=201, location=f"/queues/{name}")
+        return json_response(shapes.queue(self._found(request)))
+
+    @operation(
+        "POST", "/queues/{name}/pause", fields=UntilFields, answers={200: answers.Queue}, problems=[errors.NotFound]
+    )
     async def pause(self, request: web.Request) -> web.Response:
         """Start no more calls of a queue, for good or `for` seconds or `until` a time; what runs goes on."""
         name = self._found(request).name
         now_ms = self._now_ms()
-        pause = Pause(request.get(USER), now_ms, _until_ms(await _fields(request), now_ms))
+        pause = Pause(request.get(USER), now_ms, await read_until_ms(request, now_ms))
         await self._store.set_pause(name, pause)
         return json_response(shapes.queue(self._found(request)))
 
+    @operation("POST", "/queues/{name}/resume", answers={200: answers.Queue}, problems=[errors.NotFound])
     async def resume(self, request: web.Request) -> web.Response:
         """Let a queue go on; twice is fine."""
         await self._store.set_pause(self._found(request).name, None)
@@ -56,34 +76,3 @@ class QueuesApi:
         if view is None:
             raise errors.NotFound(f"there is no queue {name[:100]}; the first job makes it")
         return view
-
-
-async def _fields(request: web.Request) -> MultiDict[str]:
-    """Return the fields of the query and of a form together."""
-    fields: MultiDict[str] = MultiDict(request.query)
-    if request.body_exists and request.content_type != "application/x-www-form-urlencoded":
-        raise errors.UnsupportedMediaType("send for or until in the query or as a form")
-    fields.extend([(name, str(value)) for name, value in (await request.post()).items()])
-    return fields
-
-
-def _until_ms(query: MultiDict[str], now_ms: int) -> int | None:
-    problems = [(name[:100], "unknown field") for name in query if name not in ("for", "until")]
-    problems += [(name, "given more than once") for name in set(query) if len(query.getall(name)) > 1]
-    if "for" in query and "until" in query:
-        problems.append(("until", "for or until, not both"))
-    until_ms = None
-    try:
-        if "for" in query:
-            until_ms = now_ms + round(float(query["for"]) * 1000)
-        elif "until" in query:
-            until_ms = codec.parse_time(query["until"])
-    except (ValueError, OverflowError):
-        until_ms = now_ms
-    if until_ms is not None and not now_ms < until_ms <= now_ms + RUN_AT_MAX_MS:
-        field = "for" if "for" in query else "until"
-        rule = "seconds above 0" if field == "for" else "an RFC 3339 time in the future"
-        problems.append((field, f"{rule}, at most ten years ahead"))
-    if problems:
-        raise errors.InvalidField(problems)
-    return until_ms

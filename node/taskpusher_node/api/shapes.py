@@ -1,7 +1,7 @@
 """How jobs, queues and pages look in JSON."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 from taskpusher import codec
 from taskpusher.job import Backoff, Spec
@@ -9,11 +9,12 @@ from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import Attempt, JobError, Response, State, snippet
 from ..store.base import JobView, Pause, QueueView
+from . import answers
 
-_KIND = "http"
+_KIND: Final = "http"
 
 
-def job(view: JobView, node: str, *, reveal: bool = False) -> dict[str, Any]:
+def job(view: JobView, node: str, *, reveal: bool = False) -> answers.Job:
     """Return a job with every field, given or defaulted, and its attempts, newest first.
 
     What is secret in headers and URLs is masked, but for `reveal`.
@@ -42,7 +43,7 @@ def job(view: JobView, node: str, *, reveal: bool = False) -> dict[str, Any]:
     }
 
 
-def listing_item(view: JobView, node: str) -> dict[str, Any]:
+def listing_item(view: JobView, node: str) -> answers.JobListed:
     """Return what a listing shows of a job."""
     spec, head = view.spec, view.head
     return {
@@ -61,22 +62,35 @@ def listing_item(view: JobView, node: str) -> dict[str, Any]:
     }
 
 
-def queue(view: QueueView) -> dict[str, Any]:
+def queue(view: QueueView) -> answers.Queue:
     """Return a queue."""
     return {
         "name": view.name,
+        "declared": view.declared,
         "paused": _pause(view.pause),
         "counts": counts(view.counts),
         "oldest_waiting": codec.to_time(view.oldest_waiting_ms),
     }
 
 
-def counts(by_state: dict[State, int]) -> dict[str, int]:
+def counts(by_state: dict[State, int]) -> answers.Counts:
     """Return the number of jobs in each state."""
-    return {state.value: n for state, n in by_state.items()}
+    return {
+        "waiting": by_state[State.WAITING],
+        "scheduled": by_state[State.SCHEDULED],
+        "running": by_state[State.RUNNING],
+        "completed": by_state[State.COMPLETED],
+        "error": by_state[State.ERROR],
+        "cancelled": by_state[State.CANCELLED],
+    }
 
 
-def _fields(spec: Spec, *, reveal: bool) -> dict[str, Any]:
+def rates(per_second: dict[str, float]) -> answers.RatesTold:
+    """Return how often something happened a second."""
+    return {"added": per_second["added"], "completed": per_second["completed"], "errors": per_second["errors"]}
+
+
+def _fields(spec: Spec, *, reveal: bool) -> answers.Asked:
     body: Any = None
     body_base64 = None
     if spec.body is not None:
@@ -87,12 +101,6 @@ def _fields(spec: Spec, *, reveal: bool) -> dict[str, Any]:
                 body = codec.raw_json(spec.body)
             case _:
                 body_base64 = base64.b64encode(spec.body).decode()
-    backoff = spec.backoff
-    if isinstance(backoff, Backoff):
-        backoff_shown: Any = {"initial": backoff.initial, "factor": backoff.factor}
-        backoff_shown |= {"max": backoff.max, "jitter": backoff.jitter}
-    else:
-        backoff_shown = backoff
     return {
         "url": spec.url if reveal else mask_url(spec.url, spec.redact),
         "method": spec.method,
@@ -106,7 +114,7 @@ def _fields(spec: Spec, *, reveal: bool) -> dict[str, Any]:
         "timeout": spec.timeout_s,
         "max_attempts": spec.max_attempts,
         "unreached_attempts": spec.unreached_attempts,
-        "backoff": backoff_shown,
+        "backoff": _backoff(spec.backoff),
         "success": spec.success,
         "ttl": spec.ttl_s,
         "meta": _meta(spec),
@@ -115,11 +123,17 @@ def _fields(spec: Spec, *, reveal: bool) -> dict[str, Any]:
     }
 
 
+def _backoff(backoff: Backoff | list[float]) -> answers.BackoffTold | list[float]:
+    if not isinstance(backoff, Backoff):
+        return backoff
+    return {"initial": backoff.initial, "factor": backoff.factor, "max": backoff.max, "jitter": backoff.jitter}
+
+
 def _meta(spec: Spec) -> Any:
     return codec.raw_json(spec.meta) if spec.meta is not None else {}
 
 
-def _times(view: JobView) -> dict[str, str | None]:
+def _times(view: JobView) -> answers.Times:
     head = view.head
     return {
         "added_at": codec.to_time(view.added_ms),
@@ -130,13 +144,13 @@ def _times(view: JobView) -> dict[str, str | None]:
     }
 
 
-def _error(error: JobError | None) -> dict[str, Any] | None:
+def _error(error: JobError | None) -> answers.ErrorTold | None:
     if error is None:
         return None
     return {"kind": error.kind, "message": error.message, "status": error.status}
 
 
-def _response(response: Response | None, spec: Spec, *, reveal: bool) -> dict[str, Any] | None:
+def _response(response: Response | None, spec: Spec, *, reveal: bool) -> answers.ResponseTold | None:
     if response is None:
         return None
     body, body_base64 = None, None
@@ -156,7 +170,7 @@ def _response(response: Response | None, spec: Spec, *, reveal: bool) -> dict[st
     }
 
 
-def _attempt(attempt: Attempt, spec: Spec, node: str, *, reveal: bool) -> dict[str, Any]:
+def _attempt(attempt: Attempt, spec: Spec, node: str, *, reveal: bool) -> answers.AttemptTold:
     return {
         "n": attempt.n,
         "started_at": codec.to_time(attempt.started_ms),
@@ -168,7 +182,7 @@ def _attempt(attempt: Attempt, spec: Spec, node: str, *, reveal: bool) -> dict[s
     }
 
 
-def _pause(pause: Pause | None) -> dict[str, Any] | None:
+def _pause(pause: Pause | None) -> answers.PauseTold | None:
     if pause is None:
         return None
     return {"by": pause.by, "since": codec.to_time(pause.since_ms), "until": codec.to_time(pause.until_ms)}

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec
 
-from ..lifecycle import Attempt, Head, State, Verdict
+from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 
 
 class StoreError(Exception):
@@ -130,13 +130,29 @@ class Page(Struct, frozen=True):
     scanned_to: str | None
 
 
+class Walked(Struct, frozen=True):
+    """A part of a walk that changes jobs: how many it changed and examined, and where it goes on, None at the end."""
+
+    done: int
+    examined: int
+    scanned_to: str | None
+
+
 class Verb(StrEnum):
-    """What can be done to one job by hand."""
+    """What can be done to jobs by hand."""
 
     RETRY = "retry"
     CANCEL = "cancel"
     RUN = "run"
     DELETE = "delete"
+
+
+VERB_STATES: dict[Verb, frozenset[State]] = {
+    Verb.RETRY: FINISHED,
+    Verb.CANCEL: frozenset(State) - FINISHED,
+    Verb.RUN: frozenset({State.SCHEDULED}),
+    Verb.DELETE: FINISHED,
+}
 
 
 class Changed(StrEnum):
@@ -163,6 +179,7 @@ class QueueView(Struct, frozen=True):
     pause: Pause | None
     counts: dict[State, int]
     oldest_waiting_ms: int | None
+    declared: bool = False  # by hand, not by its first job
 
 
 class Damage(StrEnum):
@@ -281,6 +298,24 @@ class Store(Protocol):
     async def change(self, uid: str, verb: Verb) -> Changed:
         """Retry, cancel, run or delete one job."""
 
+    async def change_many(
+        self,
+        state: State,
+        verb: Verb,
+        *,
+        before_ms: int,
+        after: str | None,
+        limit: int,
+        filters: Filters,
+        dry_run: bool = False,
+    ) -> Walked:
+        """Change the jobs of a listing that came into their state before a moment; a dry run only counts them.
+
+        Walks as `page` does, at most `limit` jobs a call, gives way to the loop every few milliseconds, and passes over
+        what leaves the state meanwhile. No job is changed twice in a walk, also not one that comes back into the state:
+        `verb` is one of those that VERB_STATES allows. Raises UnknownPosition.
+        """
+
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
 
@@ -292,6 +327,9 @@ class Store(Protocol):
 
     def queue(self, name: str) -> QueueView | None:
         """Return one queue."""
+
+    async def declare_queue(self, name: str) -> Put:
+        """Declare a queue by hand: CREATED, SAME where it was there, NO_QUEUE where it would be one too many."""
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""

@@ -15,7 +15,7 @@ async def test_queues_are_made_by_first_use_and_the_default_is_there(api):
     await api.add(URL, queue="mails", delay=60)
     assert [queue["name"] for queue in (await api.get("/queues"))["queues"]] == ["default", "mails"]
     queue = await api.get("/queues/mails")
-    assert queue.keys() == {"name", "paused", "counts", "oldest_waiting"}
+    assert queue.keys() == {"name", "declared", "paused", "counts", "oldest_waiting"}
     none = dict.fromkeys(("waiting", "running", "completed", "error", "cancelled"), 0)
     assert (queue["paused"], queue["counts"], queue["oldest_waiting"]) == (None, {**none, "scheduled": 1}, None)
 
@@ -98,10 +98,49 @@ async def test_a_bad_pause_is_named_and_pauses_nothing(api, query, named):
     assert (await api.get("/queues/default"))["paused"] is None
 
 
-@pytest.mark.parametrize("call", ["PUT /queues/default", "DELETE /queues/default", "GET /queues/default/pause"])
+@pytest.mark.parametrize("call", ["DELETE /queues/default", "GET /queues/default/pause"])
 async def test_what_is_not_built_is_absent(api, call):
     method, _, path = call.partition(" ")
     assert error(await api.ask(method, path)) == (405, "method-not-allowed")
+
+
+async def test_a_queue_is_declared_before_its_first_job(api):
+    made = await api.ask("PUT", "/queues/mails")
+    assert (made.status, made.headers["Location"], made.body["declared"]) == (201, "/queues/mails", True)
+    again = await api.ask("PUT", "/queues/mails")
+    assert (again.status, again.body) == (200, made.body)
+    assert (await api.ask("PUT", "/queues/default")).status == 200
+    await api.add(URL, queue="used", delay=60)
+    assert (await api.get("/queues/used"))["declared"] is False
+    await api.stop()
+    await api.start()
+    declared = {queue["name"]: queue["declared"] for queue in (await api.get("/queues"))["queues"]}
+    assert declared == {"default": True, "mails": True, "used": False}
+
+
+async def test_a_pause_takes_nothing_from_what_was_declared(api):
+    await api.ask("PUT", "/queues/mails")
+    assert (await api.ask("POST", "/queues/mails/pause")).body["declared"]
+    assert (await api.ask("PUT", "/queues/mails")).body["paused"] is not None
+    assert (await api.ask("POST", "/queues/mails/resume")).body["declared"]
+
+
+@pytest.mark.parametrize("name", ["a%20b", "%C3%A4", "q" * 65, "a%2Fb", "a%00", "%0A"])
+async def test_a_bad_name_makes_no_queue(api, name):
+    assert paths(await api.ask("PUT", f"/queues/{name}")) == ["name"]
+    assert len((await api.get("/queues"))["queues"]) == 1
+
+
+async def test_settings_that_are_not_built_are_unknown(api):
+    assert paths(await api.ask("PUT", "/queues/mails?concurrency=3", data={"rate": "1"})) == ["concurrency", "rate"]
+    assert len((await api.get("/queues"))["queues"]) == 1
+
+
+async def test_no_more_queues_are_declared_than_may_be(tmp_path):
+    async with Api(tmp_path, max_queues=2) as api:
+        assert (await api.ask("PUT", "/queues/one")).status == 201
+        assert paths(await api.ask("PUT", "/queues/two")) == ["name"]
+        assert (await api.ask("PUT", "/queues/one")).status == 200
 
 
 async def test_a_pause_takes_its_end_from_a_form_as_curl_sends_it(api):

@@ -23,6 +23,7 @@ from taskpusher_node.store.base import (
     Store,
     Token,
     Verb,
+    Walked,
 )
 
 NAME = "bench"
@@ -162,6 +163,24 @@ class Bench:
     async def change(self, uid: str, verb: Verb) -> Changed:
         """Do a verb."""
         return await soon(self.store.change(uid, verb))
+
+    async def change_many(
+        self,
+        state: State,
+        verb: Verb,
+        *,
+        before_ms: int | None = None,
+        after: str | None = None,
+        limit: int = 1_000,
+        dry_run: bool = False,
+        **filters: Any,
+    ) -> Walked:
+        """Do a verb to a part of a listing; by default to all that came before now, or in this very moment."""
+        work = self.store.change_many(
+            state, verb, before_ms=self.now_ms + 1 if before_ms is None else before_ms, after=after, limit=limit,
+            filters=Filters(**filters), dry_run=dry_run,
+        )  # fmt: skip
+        return await soon(work)
 
     async def pause(self, queue: str = "default", until_ms: int | None = None) -> None:
         """Pause a queue."""

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import Changed, Claimed, Put, Settled, Verb, Verification
+from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, Put, Settled, Verb, Verification
 
 from .bench import Bench, close
 from .conftest import RocksEngine
@@ -183,6 +183,35 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.tokens.pop(job.uid, None)
             self.model.end(job, State.CANCELLED, self.now_ms)
+
+    @rule(
+        state=st.sampled_from(State), verb=st.sampled_from(Verb), queue=st.none() | QUEUES, limit=st.integers(1, 4),
+        parts=st.integers(1, 2), dry_run=st.booleans(),
+    )  # fmt: skip
+    def change_many(self, *, state: State, verb: Verb, queue: str | None, limit: int, parts: int, dry_run: bool):
+        verb = verb if state in VERB_STATES[verb] else Verb.CANCEL if state not in FINISHED else Verb.DELETE
+        listed = [self.model.jobs[uid] for uid in self.model.listing(state)]
+        chosen = [job for job in listed if queue in (None, job.queue)][: limit * parts]
+        done, position = 0, None
+        for _ in range(parts):
+            walked = self.do(
+                self.bench.change_many(
+                    state,
+                    verb,
+                    before_ms=self.now_ms + 1_000,
+                    after=position,
+                    limit=limit,
+                    dry_run=dry_run,
+                    queue=queue,
+                )
+            )
+            done, position = done + walked.done, walked.scanned_to
+            if position is None:
+                break
+        assert done == len(chosen)
+        for job in chosen:
+            if not dry_run:
+                self.apply(job, verb)
 
     @rule(queue=QUEUES, for_ms=st.sampled_from([None, 10, 500]))
     def pause(self, queue: str, for_ms: int | None):

@@ -38,8 +38,10 @@ from ..base import (
     StoreBusy,
     StoreDamaged,
     StoreFailed,
+    StoreUnknown,
     Token,
     Verb,
+    Walked,
 )
 from . import keys, records
 from .backup import make_backup
@@ -50,6 +52,7 @@ from .lanes import Entry, Lane
 from .listing import Listing, earlier_attempts
 from .recovery import in_words, open_book
 from .verify import Walk
+from .walk import BulkWalk
 
 _PROMOTE_AT_ONCE = 1_000
 _ADVANCE_EVERY_MS = 1_000
@@ -298,6 +301,28 @@ class RocksStore:
         await self._commit.durable()
         return changed
 
+    async def change_many(
+        self,
+        state: State,
+        verb: Verb,
+        *,
+        before_ms: int,
+        after: str | None,
+        limit: int,
+        filters: Filters,
+        dry_run: bool = False,
+    ) -> Walked:
+        """Change the jobs of a listing that came into their state before a moment."""
+        self._commit.check()
+        self._see_writes()
+        walk = BulkWalk(self._book, self._commit, self._listing, self._changes, state, filters, before_ms)
+        walked = await walk.run(None if dry_run else verb, after, limit, self._now_ms())
+        if walked.done and not dry_run:
+            if self._commit.failure is not None:
+                raise StoreUnknown(self._commit.failure)  # the parts before it may have happened
+            await self._commit.durable()
+        return walked
+
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
         sums = [sum(column) for column in zip(*self._book.counts.values(), strict=True)]
@@ -318,7 +343,18 @@ class RocksStore:
     def _queue_view(self, name: str) -> QueueView:
         counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
         oldest_ms = self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None
-        return QueueView(name, self._book.queues[name].pause, counts, oldest_ms)
+        record = self._book.queues[name]
+        return QueueView(name, record.pause, counts, oldest_ms, record.declared)
+
+    async def declare_queue(self, name: str) -> Put:
+        """Make a queue by hand."""
+        self._commit.check()
+        record = self._book.queues.get(name)
+        if record is None and len(self._book.queues) >= self._max_queues:
+            return Put.NO_QUEUE
+        self._put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
+        await self._commit.durable()
+        return Put.CREATED if record is None else Put.SAME
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""
@@ -327,14 +363,17 @@ class RocksStore:
         await self._commit.durable()
 
     def _put_pause(self, queue: str, pause: Pause | None) -> None:
-        record = records.QueueRecord(pause)
-        self._book.queues[queue] = record
-        self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
+        record = self._book.queues.get(queue)
+        self._put_queue(queue, records.QueueRecord(pause, declared=record is not None and record.declared))
         self._book.lanes.pause(queue, on=pause is not None)
         if pause is None:
             self.events.woke()
         elif pause.until_ms is not None:
             self.events.due(pause.until_ms)
+
+    def _put_queue(self, queue: str, record: records.QueueRecord) -> None:
+        self._book.queues[queue] = record
+        self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""

@@ -13,6 +13,9 @@ from . import keys, records
 from .book import Book
 from .commit import Commit
 
+Position = tuple[int, bytes]  # (t_ms, id)
+Entry = tuple[int, bytes, bytes]  # (t_ms, id, listing value)
+
 _T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
 _CHUNK = 200  # entries examined before the loop gets its turn
 
@@ -23,25 +26,25 @@ class Listing:
     def __init__(self, book: Book, commit: Commit, scan_limit: int) -> None:
         self._book = book
         self._commit = commit
-        self._scan_limit = scan_limit
+        self.scan_limit = scan_limit
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return at most `limit` jobs behind the position `after`, from at most `scan_limit` entries examined."""
-        position = self._position(state, after) if after is not None else None
+        position = self.position(state, after)
         jobs: list[JobView] = []
         examined = 0
-        while examined < self._scan_limit:
+        while examined < self.scan_limit:
             self._commit.write_now()  # the loop had its turn: show what it changed
-            entries, exhausted = self._entries(state, position, filters)
-            for index, (t_ms, job_id, value) in enumerate(entries, 1):
-                position = (t_ms, job_id)
+            entries, exhausted = self.entries(state, position, filters)
+            for index, entry in enumerate(entries, 1):
+                position = entry[:2]
                 examined += 1
-                job = self._chosen(state, job_id, value, filters)
+                job = self.chosen(state, entry, filters)
                 if job is not None:
                     jobs.append(job)
-                if len(jobs) == limit or examined == self._scan_limit:
+                if len(jobs) == limit or examined == self.scan_limit:
                     exhausted = exhausted and index == len(entries)
-                    return Page(jobs, None if exhausted else self._token(position))
+                    return Page(jobs, None if exhausted else self.token(position))
             if exhausted:
                 break
             await asyncio.sleep(0)
@@ -58,10 +61,14 @@ class Listing:
         waiting = (keys.listed(key) for key, _ in found)
         return next((t_ms for t_ms, job_id in waiting if job_id not in book.calls), None)
 
-    def _token(self, position: tuple[int, bytes]) -> str:
+    def token(self, position: Position) -> str:
+        """Return the opaque text of a position."""
         return f"{position[0]}~{self._book.uid_of(position[1])}"
 
-    def _position(self, state: State, after: str) -> tuple[int, bytes]:
+    def position(self, state: State, after: str | None) -> Position | None:
+        """Return what a text, opaque or a plain uid, says where to go on from; raises UnknownPosition."""
+        if after is None:
+            return None
         t_text, separator, uid = after.partition("~")
         job_id = self._book.id_of(uid if separator else after)
         if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and len(t_text) < _T_DIGITS)):
@@ -73,10 +80,8 @@ class Listing:
             raise UnknownPosition(after)
         return keys.listing_time_ms(view.head), job_id
 
-    def _entries(
-        self, state: State, position: tuple[int, bytes] | None, filters: Filters
-    ) -> tuple[list[tuple[int, bytes, bytes]], bool]:
-        """Return the next entries (t_ms, id, listing value) behind a position, and whether they are the last ones."""
+    def entries(self, state: State, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
+        """Return the next entries behind a position, and whether they are the last ones."""
         if state is State.RUNNING:
             return self._running(position, filters), True
         since_ms = max(filters.since_ms or 0, 0)
@@ -93,8 +98,8 @@ class Listing:
         found = self._book.db.scan(start, end, _CHUNK) if start < end else []
         return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
 
-    def _running(self, position: tuple[int, bytes] | None, filters: Filters) -> list[tuple[int, bytes, bytes]]:
-        def within() -> Iterator[tuple[int, bytes, bytes]]:
+    def _running(self, position: Position | None, filters: Filters) -> list[Entry]:
+        def within() -> Iterator[Entry]:
             for call in self._book.calls.values():
                 t_ms = call.head.started_ms or 0
                 late = position is not None and (t_ms, call.id) >= position
@@ -104,8 +109,9 @@ class Listing:
 
         return sorted(within(), reverse=True)
 
-    def _chosen(self, state: State, job_id: bytes, value: bytes, filters: Filters) -> JobView | None:
+    def chosen(self, state: State, entry: Entry, filters: Filters) -> JobView | None:
         """Return the job of an entry where it is in this state and passes the filters."""
+        _, job_id, value = entry
         if state is State.WAITING and job_id in self._book.calls:
             return None  # its entry stays until its call has ended
         queue, host, status = records.parse_listing(value)

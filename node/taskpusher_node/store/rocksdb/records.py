@@ -28,6 +28,7 @@ class QueueRecord(Struct, frozen=True, array_like=True):
     """The settings of a queue."""
 
     pause: Pause | None = None
+    declared: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

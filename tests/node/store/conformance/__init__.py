@@ -2,6 +2,7 @@
 
 from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
+from .changing_many import ChangingMany
 from .claiming import Claiming, Parking, QueuesInTurn, Reserve
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
@@ -28,6 +29,7 @@ SUITE = (
     Filtering,
     Moving,
     Changing,
+    ChangingMany,
     Queues,
     Reopening,
     Crashing,

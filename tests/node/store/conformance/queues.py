@@ -3,7 +3,7 @@
 import pytest
 
 from taskpusher_node.lifecycle import STATES, State
-from taskpusher_node.store.base import Pause, Verb
+from taskpusher_node.store.base import Pause, Put, Verb
 
 from ..bench import NAME, Bench, soon
 
@@ -27,6 +27,27 @@ class Queues:
         assert [queue.name for queue in bench.store.queues()] == ["A", "default", "mail"]
         await bench.kill_and_reopen()
         assert [queue.name for queue in bench.store.queues()] == ["A", "default", "mail"]
+
+    async def test_a_queue_can_be_declared_before_or_after_its_first_job(self, bench: Bench):
+        await bench.add(queue="used")
+        assert [await soon(bench.store.declare_queue(name)) for name in ("new", "new", "used")] == [
+            Put.CREATED, Put.SAME, Put.SAME,
+        ]  # fmt: skip
+        await bench.pause("new")
+        await bench.add(queue="other")
+        await bench.kill_and_reopen()
+        declared = {queue.name: queue.declared for queue in bench.store.queues()}
+        assert declared == {"default": False, "new": True, "other": False, "used": True}
+        assert bench.store.queue("new").pause is not None
+        await bench.resume("new")
+        assert bench.store.queue("new").declared
+
+    async def test_no_more_queues_are_declared_than_may_be(self, bench: Bench):
+        await bench.reopen(max_queues=2)
+        assert await soon(bench.store.declare_queue("one")) is Put.CREATED
+        assert await soon(bench.store.declare_queue("two")) is Put.NO_QUEUE
+        assert await soon(bench.store.declare_queue("one")) is Put.SAME
+        assert bench.store.queue("two") is None
 
     async def test_an_unknown_queue_is_none(self, bench: Bench):
         assert bench.store.queue("mail") is None

@@ -1,0 +1,252 @@
+"""The JSON that the node answers with, as types: mypy holds the handlers to them, /openapi.json is made of them."""
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from ..lifecycle import State
+from ..status import Phase
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Json = Any
+
+
+class Counts(TypedDict):
+    """How many jobs are in each state."""
+
+    waiting: int
+    scheduled: int
+    running: int
+    completed: int
+    error: int
+    cancelled: int
+
+
+class Added(TypedDict):
+    """A job that is stored."""
+
+    uid: str
+
+
+class BrokenRule(TypedDict):
+    """A field that breaks a rule."""
+
+    path: str
+    rule: str
+
+
+class ProblemTold(TypedDict):
+    """A problem (RFC 9457) of one job of many."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    stored: bool | None
+    errors: NotRequired[list[BrokenRule]]
+    uid: NotRequired[str]
+
+
+class OneOfMany(TypedDict):
+    """What became of a job of an array: stored by this call (201) or an earlier one (200), or else the error."""
+
+    uid: NotRequired[str]
+    status: NotRequired[Literal[200, 201]]
+    error: NotRequired[ProblemTold]
+
+
+class ErrorTold(TypedDict):
+    """Why a job ended in error."""
+
+    kind: str
+    message: str
+    status: int | None
+
+
+class ResponseTold(TypedDict):
+    """What a target answered."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: str | None
+    body_base64: str | None
+    truncated: bool
+
+
+class AttemptTold(TypedDict):
+    """A call that has ended."""
+
+    n: int
+    started_at: Time | None
+    duration: float
+    node: str
+    outcome: str
+    error: str | None
+    response: ResponseTold | None
+
+
+class BackoffTold(TypedDict):
+    """Delays that grow."""
+
+    initial: float
+    factor: float
+    max: float
+    jitter: float
+
+
+class Times(TypedDict):
+    """When a job went where."""
+
+    added_at: Time | None
+    waiting_at: Time | None
+    due_at: Time | None
+    started_at: Time | None
+    ended_at: Time | None
+
+
+class Asked(TypedDict):
+    """What POST /add asked for, and the default of what it did not."""
+
+    url: str
+    method: str
+    headers: dict[str, str]
+    body: Json
+    body_base64: str | None
+    queue: str
+    priority: int
+    delay: float | None
+    run_at: Time | None
+    timeout: float
+    max_attempts: int
+    unreached_attempts: int
+    backoff: BackoffTold | list[float]
+    success: str
+    ttl: float | None
+    meta: Json
+    redirects: int
+    redact: tuple[str, ...]
+
+
+class Job(Asked, Times):
+    """A job with every field, given or defaulted, and its attempts, newest first."""
+
+    uid: str
+    state: State
+    kind: Literal["http"]
+    node: str
+    attempt: int
+    tries: int
+    unreached: int
+    snoozes: int
+    crashes: int
+    error: ErrorTold | None
+    response: ResponseTold | None
+    attempts: list[AttemptTold]
+
+
+class JobListed(Times):
+    """What a listing shows of a job."""
+
+    uid: str
+    state: State
+    kind: Literal["http"]
+    queue: str
+    priority: int
+    method: str
+    url: str
+    meta: Json
+    node: str
+    tries: int
+    error: ErrorTold | None
+
+
+class Listing(TypedDict):
+    """A page of jobs; `last_uid` is where the next one begins, null when there is none."""
+
+    jobs: list[JobListed]
+    last_uid: str | None
+    scanned_to: str | None
+    partial: bool
+
+
+class BulkDone(TypedDict):
+    """How many jobs were changed, or would be, of how many looked at; the next call goes on from `last_uid`."""
+
+    done: int
+    examined: int
+    last_uid: str | None
+
+
+class PauseTold(TypedDict):
+    """A queue stands still."""
+
+    by: str | None
+    since: Time | None
+    until: Time | None
+
+
+class Queue(TypedDict):
+    """A queue with the number of its jobs in each state."""
+
+    name: str
+    declared: bool
+    paused: PauseTold | None
+    counts: Counts
+    oldest_waiting: Time | None
+
+
+class Queues(TypedDict):
+    """Every queue."""
+
+    queues: list[Queue]
+
+
+class Slots(TypedDict):
+    """Calls that run, and how many may."""
+
+    busy: int
+    limit: int
+
+
+class RatesTold(TypedDict):
+    """How often something happened a second, over the last minute."""
+
+    added: float
+    completed: float
+    errors: float
+
+
+class Stats(TypedDict):
+    """How the node is doing."""
+
+    now: Time | None
+    states: Counts
+    oldest_waiting: Time | None
+    slots: Slots
+    rates: RatesTold
+
+
+class Health(TypedDict):
+    """The process is alive."""
+
+    status: Literal["alive"]
+    version: str
+
+
+class Ready(TypedDict):
+    """Whether the node does its work; `warnings` are what a person must look at, by topic."""
+
+    state: Phase
+    reason: str | None
+    warnings: dict[str, str]
+    accepts_adds: bool
+    name: str | None
+    store_id: str | None
+    version: str
+
+
+class Drained(TypedDict):
+    """The phase of the node after it was told to take new jobs, or none."""
+
+    state: Phase
+    reason: str | None

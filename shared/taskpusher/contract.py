@@ -1,0 +1,98 @@
+"""What a handler promises: its method and path, what it takes and what it answers, said once beside it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+from msgspec import Struct
+
+from .errors import Problem
+from .fields import FORM
+
+_DECLARED = "operation"
+
+
+class Handler(Protocol):
+    """A method of a part of the API."""
+
+    def __call__(self, part: Any, request: web.Request, /) -> Awaitable[web.StreamResponse]:
+        """Answer a request."""
+
+
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A body that is no JSON document."""
+
+    media_type: str
+    text: str  # what is in it
+
+
+Answer = Any  # the type of a JSON document, a Text, or None where there is no body
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One call of the API."""
+
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Answer]
+    problems: tuple[type[Problem], ...] = ()
+    fields: type[Struct] | None = None  # in the query; where the call changes something, in a form as well
+    bodies: Mapping[str, Answer] = field(default_factory=dict)  # by media type
+    open: bool = False  # needs no credentials
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether the call may change anything."""
+        return self.method != "GET"
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    answers: Mapping[int, Answer],
+    problems: Iterable[type[Problem]] = (),
+    fields: type[Struct] | None = None,
+    bodies: Mapping[str, Answer] | None = None,
+    open_to_all: bool = False,
+) -> Callable[[H], H]:
+    """Declare what a handler is for; the first line of its docstring is the summary."""
+
+    def declare(handler: H) -> H:
+        described = Operation(
+            method=method,
+            path=path,
+            summary=(handler.__doc__ or "").partition("\n")[0],
+            answers=answers,
+            problems=tuple(problems),
+            fields=fields,
+            bodies=bodies if bodies is not None else ({FORM: fields} if fields is not None and method != "GET" else {}),
+            open=open_to_all,
+        )
+        vars(handler)[_DECLARED] = described
+        return handler
+
+    return declare
+
+
+def operations(part: type) -> Iterator[tuple[str, Operation]]:
+    """Yield (name of the handler, operation) of all that a part of the API declares."""
+    for name, member in vars(part).items():
+        declared = getattr(member, _DECLARED, None)
+        if isinstance(declared, Operation):
+            yield name, declared
+
+
+def routes(part: object) -> list[web.RouteDef]:
+    """Return the routes of a part of the API."""
+    return [
+        web.RouteDef(declared.method, declared.path, getattr(part, name), {})
+        for name, declared in operations(type(part))
+    ]

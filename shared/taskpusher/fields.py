@@ -1,0 +1,150 @@
+"""Fields of a query or a form, read into the type that says what they may be; all that break a rule named at once."""
+
+from functools import lru_cache
+from types import NoneType
+from typing import Any, ClassVar, Protocol, Self, TypeVar, Union, get_args
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from . import codec, errors
+from .job import STATUSES_SCHEMA, parse_statuses
+
+FORM = "application/x-www-form-urlencoded"
+_NAMES_MAX = 100  # characters of a client's name for a field that a problem repeats
+_FIELDS_MAX = 100
+
+Pairs = list[tuple[str, str]]
+S = TypeVar("S", bound=Struct)
+
+
+class _FromText(Protocol):
+    """A type of field that JSON has no word for."""
+
+    SCHEMA: ClassVar[dict[str, Any]]  # its description is the rule
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the value of a text; ValueError or OverflowError where it has none."""
+
+
+class Time(int):
+    """A moment in Unix milliseconds, none before 1970."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "format": "date-time",
+        "description": "an RFC 3339 time with its zone, such as 2026-11-24T23:13:32Z",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the moment of an RFC 3339 time."""
+        return cls(max(codec.parse_time(text), 0))
+
+
+class Statuses(str):
+    """Statuses of answers, as `parse_statuses` takes them."""
+
+    __slots__ = ()
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "description": 'statuses such as "500", "404,410" or "5xx"',
+        **STATUSES_SCHEMA,
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the text where it names statuses."""
+        parse_statuses(text)
+        return cls(text)
+
+
+def schema_of(kind: type[_FromText]) -> dict[str, Any]:
+    """Return the JSON schema of a type that JSON has no word for."""
+    return kind.SCHEMA
+
+
+def pairs(text: str) -> Pairs:
+    """Return the fields of a query string or a form; raises Malformed."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise errors.Malformed(f"the form cannot be read: {error}") from error
+
+
+def form_pairs(body: bytes) -> Pairs:
+    """Return the fields of the body of a form; raises Malformed."""
+    try:
+        return pairs(body.decode())
+    except UnicodeDecodeError as error:
+        raise errors.Malformed("the form is no UTF-8") from error
+
+
+def of_query(request: web.Request, kind: type[S]) -> S:
+    """Return what the query asks for; raises InvalidField."""
+    return _read(pairs(request.rel_url.raw_query_string), kind)
+
+
+async def of_query_or_form(request: web.Request, kind: type[S]) -> S:
+    """Return what the query and a form together ask for; raises InvalidField, UnsupportedMediaType."""
+    given = pairs(request.rel_url.raw_query_string)
+    body = await request.read()
+    if body:
+        if request.content_type != FORM:
+            raise errors.UnsupportedMediaType(f"send the fields in the query, or as a form ({FORM})")
+        given += form_pairs(body)
+    return _read(given, kind)
+
+
+def _read(given: Pairs, kind: type[S]) -> S:
+    known = _fields(kind)
+    values: dict[str, Any] = {}
+    broken: list[tuple[str, str]] = []
+    for name, text in given:
+        if name not in known:
+            broken.append((name[:_NAMES_MAX], "unknown field"))
+            continue
+        attribute, type_, rule = known[name]
+        if attribute in values:
+            broken.append((name, "given more than once"))
+            continue
+        try:
+            values[attribute] = msgspec.convert(text, type_, strict=False, dec_hook=_parse)
+        except msgspec.ValidationError:
+            values[attribute] = None
+            broken.append((name, rule))
+    if broken:
+        raise errors.InvalidField(broken)
+    return kind(**values)
+
+
+def _parse(kind: type[_FromText], text: str) -> _FromText:
+    try:
+        return kind.parse(text)
+    except OverflowError as error:
+        raise ValueError(text) from error
+
+
+@lru_cache(maxsize=64)
+def _fields(kind: type[Struct]) -> dict[str, tuple[str, Any, str]]:
+    """Return (attribute, type, rule) of each field by its name on the wire."""
+    _, components = msgspec.json.schema_components([kind], schema_hook=schema_of)
+    properties = components[kind.__name__]["properties"]
+    return {
+        field.encode_name: (field.name, given_type(field.type), _rule(properties[field.encode_name]))
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+def given_type(kind: Any) -> Any:
+    """Return what a field is when it is given: a text says null only where null is its text."""
+    kinds = get_args(kind)
+    return Union[tuple(part for part in kinds if part is not NoneType)] if NoneType in kinds else kind  # noqa: UP007
+
+
+def _rule(schema: dict[str, Any]) -> str:
+    """Return the description of a property, or of what it is when it is not null."""
+    return str(next(part["description"] for part in (schema, *schema.get("anyOf", ())) if "description" in part))
