@@ -109,7 +109,7 @@ class Dispatcher:
             self._idle.clear()
             n = min(free, CLAIM_AT_ONCE)
             try:
-                claimed = await self._store.claim(n, reserve=max(0, self._reserve - (free - n)), skip=frozenset())
+                claimed = await self._store.claim(n, reserve=max(0, self._reserve - (free - n)))
             except StoreBusy:
                 await asyncio.sleep(0.05)
                 self._wake.set()

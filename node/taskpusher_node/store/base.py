@@ -5,7 +5,6 @@ Every operation that changes something returns when the flush that covers it is 
 """
 
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -252,11 +251,17 @@ class Store(Protocol):
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write, each on its own merits."""
 
-    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+    async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls: of each queue in turn, the highest priority, then the host with fewest calls running.
 
-        Of `n`, the last `reserve` go only to hosts with no call running, unless only one host has ready jobs.
-        Hosts in `skip` get none. Only what is durable is claimed.
+        Of `n`, the last `reserve` go only to hosts with no call running, unless only one host has jobs that may run.
+        Only what is durable is claimed.
+        """
+
+    def limit_host(self, host: str, calls: int | None) -> None:
+        """Let a host run at most so many calls of this caller at once: 0 holds it, None is any number.
+
+        Its jobs wait, and what runs goes on. Kept in memory: it is the caller's own.
         """
 
     async def settle(self, token: Token, verdict: Verdict) -> Settled:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -115,9 +115,9 @@ class Bench:
 
     # -- calling
 
-    async def claim(self, n: int = 1, *, reserve: int = 0, skip: Collection[str] = ()) -> list[Claimed]:
+    async def claim(self, n: int = 1, *, reserve: int = 0) -> list[Claimed]:
         """Claim up to `n` jobs."""
-        return await soon(self.store.claim(n, reserve=reserve, skip=frozenset(skip)))
+        return await soon(self.store.claim(n, reserve=reserve))
 
     async def claim_uids(self, n: int = 1, **how: Any) -> list[str]:
         """Claim up to `n` jobs and return their uids."""

@@ -109,21 +109,26 @@ class StoreMachine(RuleBasedStateMachine):
         there = self.bench.view(uid).spec
         assert self.do(self.bench.put(job)) == [Put.SAME if there == job.spec else Put.CONFLICT]
 
-    @rule(n=st.integers(0, 4), skip=st.frozensets(HOSTS, max_size=1))
-    def claim(self, n: int, skip: frozenset[str]):
-        if any(job.crashes for job in self.model.jobs.values()):
-            skip = frozenset()  # whether suspects are skipped by their host has its own test
-        self.take(n, skip)
+    @rule(host=HOSTS, calls=st.sampled_from([None, 0, 1, 2]))
+    def limit_host(self, host: str, calls: int | None):
+        self.bench.store.limit_host(host, calls)
+        self.model.limits.pop(host, None)
+        if calls is not None:
+            self.model.limits[host] = calls
 
-    def take(self, n: int, skip: frozenset[str] = frozenset()) -> list[Claimed]:
+    @rule(n=st.integers(0, 4))
+    def claim(self, n: int):
+        self.take(n)
+
+    def take(self, n: int) -> list[Claimed]:
         """Claim, and check that the best were taken."""
-        claimed = self.do(self.bench.claim(n, skip=skip))
+        claimed = self.do(self.bench.claim(n))
         for job in claimed:
-            self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms, skip))
+            self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms))
             self.model.claim(job.uid, self.now_ms)
             assert job.token.attempt == self.model.jobs[job.uid].attempt
             self.tokens[job.uid] = job
-        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms, skip)
+        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms)
         return claimed
 
     def check_choice(self, uid: str, candidates: list[Job]) -> None:
@@ -205,6 +210,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.do(self.bench.kill_and_reopen())
         self.looking = None
         self.tokens.clear()
+        self.model.limits.clear()
         self.model.crash(self.now_ms)
         self.read_little_ahead()
 
@@ -214,6 +220,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.interrupt(uid)
         self.do(self.bench.reopen())
         self.looking = None
+        self.model.limits.clear()
         self.read_little_ahead()
 
     def interrupt(self, uid: str) -> None:
@@ -255,6 +262,8 @@ class StoreMachine(RuleBasedStateMachine):
             return
         for queue in list(self.model.pauses):
             self.resume(queue)
+        for host in list(self.model.limits):
+            self.limit_host(host, None)
         self.promote(1_000)
         while self.take(10) or self.tokens:
             for uid in list(self.tokens):

@@ -42,7 +42,7 @@ class Book:
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
         self.calls: dict[bytes, Call] = {}
-        self.lanes = Lanes(self._load, exclusive=keys.SUSPECTS, waits=self._waits)
+        self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"

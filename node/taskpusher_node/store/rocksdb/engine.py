@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -144,38 +143,32 @@ class RocksStore:
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
         return Put.CREATED
 
-    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+    async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls."""
         self._commit.check()
         if self._commit.hides_changes:
             self._see_writes()
         book = self._book
-        hosts = {host.encode() for host in skip}
         now_ms = self._now_ms()
         taken: list[Claimed] = []
-        skipped: list[tuple[Lane, Entry]] = []
         for _ in range(n + _PICKS_AT_ONCE):
             left = n - len(taken)
-            picked = book.lanes.pick(idle_only=left <= reserve, skip=hosts) if left else None
+            picked = book.lanes.pick(idle_only=left <= reserve) if left else None
             if picked is None:
                 break
-            job = self._begin(*picked, now_ms, skip, skipped)
+            job = self._begin(*picked, now_ms)
             if job is None:
                 book.lanes.ended(picked[0].host)
             else:
                 taken.append(job)
         else:
             book.events.woke()
-        for lane, entry in skipped:
-            book.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
         if taken:
             await self._commit.written()
         return taken
 
-    def _begin(
-        self, lane: Lane, entry: Entry, now_ms: int, skip: AbstractSet[str], skipped: list[tuple[Lane, Entry]]
-    ) -> Claimed | None:
-        """Write that a job runs; None where it waits no more, its ttl is over, or its host is to be skipped."""
+    def _begin(self, lane: Lane, entry: Entry, now_ms: int) -> Claimed | None:
+        """Write that a job runs; None where it waits no more, its ttl is over, or it is a suspect of a full host."""
         book = self._book
         birth = book.birth(entry.id)
         if birth is None or entry.id in book.calls:
@@ -185,8 +178,7 @@ class RocksStore:
             return None
         if before.expires_ms is not None and before.expires_ms <= now_ms and can_expire(before):
             return None
-        if birth.spec.host in skip:
-            skipped.append((lane, entry))  # a suspect: these stand in a lane of their own, whatever their host
+        if lane.host == keys.SUSPECTS and not book.lanes.picked_suspect(lane, entry, birth.spec.host.encode()):
             return None
         head = claimed(before, now_ms)
         call = Call(book.uid_of(entry.id), entry.id, birth.added_ms, birth.spec, head, book.take_slot(), lane.host)
@@ -196,6 +188,11 @@ class RocksStore:
         book.count(birth.spec.queue, State.WAITING, -1)
         book.count(birth.spec.queue, State.RUNNING, 1)
         return Claimed(call.uid, birth.spec, head, Token(call.uid, head.attempt))
+
+    def limit_host(self, host: str, calls: int | None) -> None:
+        """Let a host run at most so many calls at once, until the store is closed."""
+        self._book.lanes.limit(host.encode(), calls)
+        self.events.woke()
 
     async def settle(self, token: Token, verdict: Verdict) -> Settled:
         """Write where a call that has ended leaves its job."""

@@ -2,7 +2,7 @@
 
 from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
-from .claiming import Claiming, Parking, QueuesInTurn, Reserve
+from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
 from .queues import Queues
@@ -15,6 +15,7 @@ SUITE = (
     GivenUids,
     QueueLimit,
     Claiming,
+    HostLimits,
     Reserve,
     QueuesInTurn,
     Parking,
