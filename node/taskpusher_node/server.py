@@ -87,7 +87,12 @@ class _Node:
         starting = await self._start_http(sockets, self._starting_app())
         self._handle_signals()
         store = await RocksStore.open(
-            config.store, config.name, events=self._events, max_queues=config.max_queues, scan_limit=config.scan_limit
+            config.store,
+            config.name,
+            events=self._events,
+            max_queues=config.max_queues,
+            max_holds=config.max_holds,
+            scan_limit=config.scan_limit,
         )
         try:
             status.name, status.store_id, status.draining = store.name, store.store_id, store.draining

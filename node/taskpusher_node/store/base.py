@@ -148,7 +148,7 @@ class Changed(StrEnum):
 
 
 class Pause(Struct, frozen=True, array_like=True):
-    """A queue stands still: by whom, since when, and until when where that was said."""
+    """A queue or a host stands still: by whom, since when, and until when where that was said."""
 
     by: str | None
     since_ms: int
@@ -225,6 +225,7 @@ class Events(Struct):
     due: Callable[[int], None] = _nothing  # something is due at this Unix time in ms
     ended: Callable[[str], None] = _nothing  # a job ended, durably
     cancelled: Callable[[Token], None] = _nothing  # a running call has lost its job
+    held: Callable[[str, Pause | None], None] = _nothing  # a host is held by hand, or released
     stalled: Callable[[bool], None] = _nothing  # the engine stopped taking writes, or takes them again
     failed: Callable[[str], None] = _nothing  # the engine broke
 
@@ -300,6 +301,12 @@ class Store(Protocol):
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""
+
+    def holds(self) -> dict[str, Pause]:
+        """Return the hosts that are held by hand, over restarts too."""
+
+    async def set_hold(self, host: str, hold: Pause | None) -> bool:
+        """Hold a host, or release it, and tell who enforces it; False where it would be one more than allowed."""
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""

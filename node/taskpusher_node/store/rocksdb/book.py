@@ -9,7 +9,7 @@ from taskpusher import uid as uids
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
 from ...lifecycle import Head, State, can_expire, snippet
-from ..base import Events, JobView, Totals
+from ..base import Events, JobView, Pause, Totals
 from . import keys, records
 from .db import Batch, Database
 from .lanes import Entry, Lanes
@@ -41,6 +41,7 @@ class Book:
         self.totals = Totals()
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
+        self.holds: dict[str, Pause] = {}
         self.calls: dict[bytes, Call] = {}
         self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them

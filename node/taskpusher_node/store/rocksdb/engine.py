@@ -58,10 +58,13 @@ _PICKS_AT_ONCE = 1_000  # entries that turn out stale before a claim gives way t
 class RocksStore:
     """A `base.Store`. All methods run on the loop of the thread that opened it."""
 
-    def __init__(self, book: Book, *, max_queues: int, scan_limit: int, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, book: Book, *, max_queues: int, max_holds: int, scan_limit: int, now_ms: Callable[[], int]
+    ) -> None:
         self._book = book
         self._now_ms = now_ms
         self._max_queues = max_queues
+        self._max_holds = max_holds
         self._commit = Commit(book.db, book.events, book.write_counts)
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
@@ -85,6 +88,7 @@ class RocksStore:
         *,
         events: Events | None = None,
         max_queues: int = 1_000,
+        max_holds: int = 1_000,
         scan_limit: int = 5_000,
         now_ms: Callable[[], int] = unix_ms,
     ) -> "RocksStore":
@@ -93,7 +97,7 @@ class RocksStore:
         Raises StoreLocked, StoreRefused, StoreFailed.
         """
         book = await asyncio.to_thread(open_book, path, name, events or Events(), now_ms())
-        return cls(book, max_queues=max_queues, scan_limit=scan_limit, now_ms=now_ms)
+        return cls(book, max_queues=max_queues, max_holds=max_holds, scan_limit=scan_limit, now_ms=now_ms)
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -215,9 +219,10 @@ class RocksStore:
         self._see_writes()  # what has expired is not due any more
         next_due = self._promote_due(now_ms, _PROMOTE_AT_ONCE - expired_n)
         resumes = self._resume_due(now_ms)
+        releases = self._release_due(now_ms)
         if self._commit.is_open or expired_n:
             await self._commit.durable()
-        return min((t for t in (next_due, next_expiry, resumes) if t is not None), default=None)
+        return min((t for t in (next_due, next_expiry, resumes, releases) if t is not None), default=None)
 
     def _expire(self, now_ms: int, limit: int) -> tuple[int, int | None]:
         """End at most `limit` jobs whose ttl is over; returns how many were looked at, and when the next one is."""
@@ -268,6 +273,15 @@ class RocksStore:
                 self._put_pause(queue, None)
             elif until_ms is not None:
                 nexts.append(until_ms)
+        return min(nexts, default=None)
+
+    def _release_due(self, now_ms: int) -> int | None:
+        nexts = []
+        for host, hold in list(self._book.holds.items()):
+            if hold.until_ms is not None and hold.until_ms <= now_ms:
+                self._put_hold(host, None)
+            elif hold.until_ms is not None:
+                nexts.append(hold.until_ms)
         return min(nexts, default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
@@ -332,6 +346,30 @@ class RocksStore:
             self.events.woke()
         elif pause.until_ms is not None:
             self.events.due(pause.until_ms)
+
+    def holds(self) -> dict[str, Pause]:
+        """Return the hosts that are held by hand."""
+        return dict(self._book.holds)
+
+    async def set_hold(self, host: str, hold: Pause | None) -> bool:
+        """Hold a host, or release it; False where it would be one more than allowed."""
+        self._commit.check()
+        if hold is not None and host not in self._book.holds and len(self._book.holds) >= self._max_holds:
+            return False
+        self._put_hold(host, hold)
+        await self._commit.durable()
+        return True
+
+    def _put_hold(self, host: str, hold: Pause | None) -> None:
+        if hold is None:
+            self._book.holds.pop(host, None)
+            self._commit.batch().delete(b"o" + host.encode())
+        else:
+            self._book.holds[host] = hold
+            self._commit.batch().put(b"o" + host.encode(), records.encode(hold))
+            if hold.until_ms is not None:
+                self.events.due(hold.until_ms)
+        self.events.held(host, hold)
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""

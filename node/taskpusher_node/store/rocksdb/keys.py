@@ -9,6 +9,7 @@
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
+    o host                            who holds a host by hand
     m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop)
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l

@@ -35,6 +35,7 @@ _birth = msgspec.msgpack.Decoder(Birth).decode
 _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
+_hold = msgspec.msgpack.Decoder(Pause).decode
 
 
 def encode(record: Struct) -> bytes:
@@ -60,6 +61,11 @@ def decode_attempt(raw: bytes) -> Attempt:
 def decode_queue(raw: bytes) -> QueueRecord:
     """Read the settings of a queue."""
     return _queue(memoryview(raw)[1:])
+
+
+def decode_hold(raw: bytes) -> Pause:
+    """Read who holds a host."""
+    return _hold(memoryview(raw)[1:])
 
 
 def encode_counts(counts: list[int]) -> bytes:

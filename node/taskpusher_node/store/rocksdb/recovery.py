@@ -31,6 +31,7 @@ def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book
         backup.forget_unfinished(path)
         read_counts(book)
         _read_queues(book)
+        _read_holds(book)
         _requeue(book, now_ms)
         _open_lanes(book)
     except BaseException:
@@ -97,6 +98,10 @@ def _read_queues(book: Book) -> None:
         book.queues[key[1:].decode()] = records.decode_queue(value)
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
+
+
+def _read_holds(book: Book) -> None:
+    book.holds = {key[1:].decode(): records.decode_hold(value) for key, value in book.db.all(b"o")}
 
 
 def _requeue(book: Book, now_ms: int) -> None:

@@ -5,7 +5,7 @@ from .changing import Changing
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
-from .queues import Queues
+from .queues import Holds, Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .settling import Fencing, Settling
@@ -30,6 +30,7 @@ SUITE = (
     Moving,
     Changing,
     Queues,
+    Holds,
     Reopening,
     Crashing,
 )
