@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec
 
+from ..grouping import Group
 from ..lifecycle import Attempt, Head, State, Verdict
 
 
@@ -118,6 +119,8 @@ class Filters(Struct, frozen=True):
     queue: str | None = None
     host: str | None = None
     status: str | None = None
+    group: str | None = None  # id of a group of errors
+    error: str | None = None  # kind of error
     since_ms: int | None = None
     until_ms: int | None = None
 
@@ -127,6 +130,16 @@ class Page(Struct, frozen=True):
 
     jobs: list[JobView]
     scanned_to: str | None
+
+
+class GroupView(Struct, frozen=True):
+    """Errors that are alike: how many there are now, when they were seen, and one of them where it is known."""
+
+    group: Group
+    count: int
+    first_ms: int
+    last_ms: int
+    sample_uid: str | None
 
 
 class Verb(StrEnum):
@@ -289,6 +302,9 @@ class Store(Protocol):
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
+
+    def groups(self) -> list[GroupView]:
+        """Return the groups of the jobs in error, the largest first."""
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.store.base import Changed, Claimed, Put, Settled, Verb, Verification
 
@@ -146,7 +148,8 @@ class StoreMachine(RuleBasedStateMachine):
         token, job = self.tokens.pop(uid), self.model.jobs[uid]
         added = (0, 0) if to is State.WAITING else (int(reached), int(not reached))
         due_ms = self.now_ms + delay_ms
-        changes = {"due_ms": due_ms, "tries": added[0], "unreached": added[1]}
+        changes = {"due_ms": due_ms, "tries": added[0], "unreached": added[1], "body": b"line %d" % (delay_ms % 2)}
+        changes["body"] += b"0 of it" if reached else b" of something else"
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
         self.model.settle(job, to, self.now_ms, due_ms, added)
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
@@ -205,6 +208,13 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.walk(state, limit)) == self.model.listing(state)
 
     @rule()
+    def walk_groups(self):
+        for view in self.bench.store.groups():
+            uids = self.do(self.bench.walk(State.ERROR, group=view.group.id))
+            assert len(uids) == view.count
+            assert view.sample_uid in {None, *uids}
+
+    @rule()
     def kill(self):
         self.do(self.bench.durable())
         self.do(self.bench.kill_and_reopen())
@@ -242,6 +252,12 @@ class StoreMachine(RuleBasedStateMachine):
     def listings_agree(self):
         for state in State:
             assert self.do(self.bench.walk(state)) == self.model.listing(state)
+
+    @invariant()
+    def groups_agree_with_a_recount(self):
+        errors = [self.bench.view(uid) for uid in self.do(self.bench.walk(State.ERROR))]
+        recount = Counter(group_of(view.spec.host, view.head) for view in errors)
+        assert {view.group: view.count for view in self.bench.store.groups()} == recount
 
     @invariant()
     def jobs_agree(self):

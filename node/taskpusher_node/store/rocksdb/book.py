@@ -12,6 +12,7 @@ from ...lifecycle import Head, State, can_expire, snippet
 from ..base import Events, JobView, Pause, Totals
 from . import keys, records
 from .db import Batch, Database
+from .groups import Groups
 from .lanes import Entry, Lanes
 from .records import INDEX, Birth, QueueRecord
 
@@ -42,6 +43,7 @@ class Book:
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
         self.holds: dict[str, Pause] = {}
+        self.groups = Groups()
         self.calls: dict[bytes, Call] = {}
         self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
@@ -125,7 +127,8 @@ class Book:
         state = head.state
         t_ms = keys.listing_time_ms(head)
         key = keys.listing_key(state, t_ms, job_id)
-        batch.put(key, records.listing_value(spec, head))
+        group = self.groups.enter(job_id, spec, head) if state is State.ERROR else ""
+        batch.put(key, records.listing_value(spec, head, group))
         if state is State.WAITING:
             batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
             self.first_waiting = min(self.first_waiting, key)
@@ -152,10 +155,19 @@ class Book:
             batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
             batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
         else:
-            batch.delete(keys.listing_key(head.state, keys.listing_time_ms(head), job_id))
+            key = keys.listing_key(head.state, keys.listing_time_ms(head), job_id)
+            if head.state is State.ERROR:
+                self._leave_group(job_id, key)
+            batch.delete(key)
         self.count(spec.queue, head.state, -1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, head.state, -1)
+
+    def _leave_group(self, job_id: bytes, key: bytes) -> None:
+        """A job is no error any more: its listing entry knows its group, which another release might name otherwise."""
+        listed = self.db.get(key)
+        if listed is not None:
+            self.groups.leave(job_id, records.parse_listing(listed).group)
 
     def store(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """Write a head and list it."""
@@ -187,6 +199,7 @@ class Book:
         for queue in self._dirty:
             batch.put(b"c" + queue.encode(), records.encode_counts(self.counts[queue]))
         self._dirty.clear()
+        self.groups.write(batch)
 
     # -- becoming ready
 

@@ -27,6 +27,7 @@ from ..base import (
     Claimed,
     Events,
     Filters,
+    GroupView,
     JobView,
     NewJob,
     Page,
@@ -313,6 +314,15 @@ class RocksStore:
         """Return how many jobs are in each state."""
         sums = [sum(column) for column in zip(*self._book.counts.values(), strict=True)]
         return dict(zip(STATES, sums, strict=True))
+
+    def groups(self) -> list[GroupView]:
+        """Return the groups of the jobs in error, the largest first."""
+        uid_of = self._book.uid_of
+        groups = sorted(self._book.groups.groups.values(), key=lambda m: (-m.count, m.group.id))
+        return [
+            GroupView(m.group, m.count, m.first_ms, m.last_ms, uid_of(m.sample) if m.sample is not None else None)
+            for m in groups
+        ]
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""

@@ -13,6 +13,7 @@ from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, keys, records, wal
 from .book import Book
 from .db import Database, new_batch
+from .groups import Groups, decode
 from .lanes import Entry
 from .records import Birth
 from .rescue import bring_back
@@ -70,11 +71,12 @@ def check_format(db: Database) -> None:
 
 
 def read_counts(book: Book) -> None:
-    """Fill in the counters, and the queues that have any."""
+    """Fill in the counters, the queues that have any, and the groups of errors."""
     for key, value in book.db.all(b"c"):
         queue = key[1:].decode()
         book.counts[queue] = records.decode_counts(value)
         book.queues.setdefault(queue, records.QueueRecord())
+    book.groups = Groups({key[1:].decode(): decode(value) for key, value in book.db.all(b"g")})
 
 
 def _bring_back(db: Database) -> None:

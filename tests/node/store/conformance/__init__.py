@@ -3,6 +3,7 @@
 from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
+from .grouping import Groups
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
 from .queues import Holds, Queues
@@ -29,6 +30,7 @@ SUITE = (
     Filtering,
     Moving,
     Changing,
+    Groups,
     Queues,
     Holds,
     Reopening,
