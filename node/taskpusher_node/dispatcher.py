@@ -19,9 +19,11 @@ from .lifecycle import FINISHED, Head, State, Verdict
 from .retry import Kind, Outcome, judge, retry_after_s
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
 from .targets import Targets
+from .why import Slots
 
 PROGRESS_EVERY_S = 5.0
 CLAIM_AT_ONCE = 256  # so that thousands of slots do not hold up the loop
+HOSTS_SHOWN = 10
 
 Call = Callable[[str, Spec, Head], Awaitable[Outcome]]
 
@@ -64,6 +66,12 @@ class Dispatcher:
     def limit(self) -> int:
         """How many calls may run at once."""
         return self._concurrency
+
+    def slots(self) -> Slots:
+        """Return how many calls run and may run, of which hosts most."""
+        calls = self.targets.calls()
+        hosts = dict(sorted(calls.items(), key=lambda host: -host[1])[:HOSTS_SHOWN])
+        return Slots(self.busy, self._concurrency, self._reserve, hosts, claiming=self._claiming)
 
     def start(self) -> asyncio.Task[None]:
         """Begin to claim; returns the task that does it."""

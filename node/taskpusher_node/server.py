@@ -23,10 +23,12 @@ from taskpusher.origin import Origins
 
 from .api.add import AddApi
 from .api.backup import BackupApi
+from .api.explain import ExplainApi
 from .api.jobs import JobsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
 from .api.problems import store_problem
 from .api.queues import QueuesApi
+from .api.targets import TargetsApi
 from .config import Config
 from .dispatcher import Dispatcher, unfinished
 from .rates import Rates
@@ -159,6 +161,8 @@ class _Node:
             AddApi(store, config, status, unix_ms),
             JobsApi(store, config, self._stop),
             QueuesApi(store, unix_ms),
+            TargetsApi(store, dispatcher.targets, unix_ms),
+            ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
         ):

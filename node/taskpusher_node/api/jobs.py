@@ -22,7 +22,7 @@ WAIT_DEFAULT_S = 30.0
 _LOOK_EVERY_S = 1.0  # hints of the store may be lost
 
 _STATES = {state.value: state for state in State} | {"errors": State.ERROR, "runing": State.RUNNING}
-_FILTERS = frozenset({"queue", "host", "status", "since", "until"})
+_FILTERS = frozenset({"queue", "host", "status", "group", "error", "since", "until"})
 _PAGING = frozenset({"last_uid", "limit"})
 
 log = structlog.get_logger()
@@ -182,6 +182,8 @@ def _read_query(request: web.Request, problems: list[tuple[str, str]]) -> tuple[
         queue=query.get("queue"),
         host=host.lower() if host is not None else None,
         status=status,
+        group=query.get("group"),
+        error=query.get("error"),
         since_ms=_read_time(request, "since", problems),
         until_ms=_read_time(request, "until", problems),
     )

@@ -125,6 +125,18 @@ class Filters(Struct, frozen=True):
     until_ms: int | None = None
 
 
+class Place(Struct, frozen=True):
+    """What stands before a job that waits.
+
+    `ahead` counts the jobs of its queue and host that go first, as far as they were counted; `parked` tells that it
+    is left for the next start, and `suspect_runs` that one of those runs that were running in a crash.
+    """
+
+    ahead: int = 0
+    parked: bool = False
+    suspect_runs: bool = False
+
+
 class Page(Struct, frozen=True):
     """A part of a listing, and the opaque position up to which entries were examined; None when it is exhausted."""
 
@@ -289,6 +301,9 @@ class Store(Protocol):
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""
+
+    def place(self, uid: str, count: int) -> Place:
+        """Return what stands before a job, at most `count` jobs of it."""
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing; a plain uid is taken for `after` too. Raises UnknownPosition.

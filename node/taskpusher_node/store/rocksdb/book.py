@@ -9,7 +9,7 @@ from taskpusher import uid as uids
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
 from ...lifecycle import Head, State, can_expire, snippet
-from ..base import Events, JobView, Pause, Totals
+from ..base import Events, JobView, Pause, Place, Totals
 from . import keys, records
 from .db import Batch, Database
 from .groups import Groups
@@ -119,6 +119,23 @@ class Book:
         queue, priority = spec.queue, spec.priority
         host = keys.SUSPECTS if head.crashes else spec.host.encode()
         return keys.lane_of(queue, host, priority), queue, host, priority
+
+    def place(self, spec: Spec, head: Head, count: int) -> Place:
+        """Return what stands before a waiting job, at most `count` jobs of it."""
+        own, queue, host, priority = self.lane(spec, head)
+        ahead = 0
+        for lane, first_seq in self.lanes.ahead(queue, host, priority):
+            end = keys.ready_key(own, head.seq, b"") if lane == own else keys.after(lane)
+            # what runs keeps its entry
+            found = self.db.scan(lane + keys.u64(first_seq), end, count - ahead + len(self.calls))
+            ahead = min(count, ahead + sum(key[-keys.ID_BYTES :] not in self.calls for key, _ in found))
+            if ahead == count:
+                break
+        return Place(
+            ahead=ahead,
+            parked=self.parked_at is not None and head.seq > self.parked_at,
+            suspect_runs=self.lanes.calls(keys.SUSPECTS) > 0,
+        )
 
     # -- index entries and counters
 

@@ -32,6 +32,7 @@ from ..base import (
     NewJob,
     Page,
     Pause,
+    Place,
     Put,
     QueueView,
     Settled,
@@ -293,6 +294,14 @@ class RocksStore:
         self._commit.write_now()
         view = self._book.view(job_id)
         return earlier_attempts(self._book, job_id, view) if attempts and view is not None else view
+
+    def place(self, uid: str, count: int) -> Place:
+        """Return what stands before a job, at most `count` jobs of it."""
+        job_id = self._book.id_of(uid)
+        view = self._book.view(job_id) if job_id is not None else None
+        if view is None or view.head.state is not State.WAITING:
+            return Place()
+        return self._book.place(view.spec, view.head, count)
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing."""
