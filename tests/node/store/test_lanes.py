@@ -342,9 +342,19 @@ def test_a_long_line_of_a_saturated_host_costs_the_others_nothing():
     rig.lanes.limit(b"slow", 0)
     for _ in range(100):
         rig.add(host=b"slow")
-    healthy = [rig.add(host=b"fast") for _ in range(50)]
+    healthy = [rig.add(host=b"fast") for _ in range(20)]
     assert rig.pick_all() == healthy
     assert (rig.loads, rig.lanes.line("q").heap) == (0, [])
+
+
+def test_a_long_line_leaves_memory_for_the_jobs_of_others():
+    rig = Rig(read_ahead=100, chunk=10)
+    for _ in range(20_000):
+        rig.add(host=b"slow")
+    healthy = [rig.add(host=b"fast", priority=1) for _ in range(50)]
+    loads = rig.loads
+    assert [rig.pick() for _ in range(20)] == healthy[:20]
+    assert rig.loads == loads
 
 
 def test_ten_thousand_held_hosts_are_looked_at_once_and_not_by_every_pick():

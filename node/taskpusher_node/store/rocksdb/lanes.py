@@ -78,6 +78,7 @@ class Lanes:
         self._load = load
         self._waits = waits  # whether an entry's job still waits
         self._read_ahead = read_ahead
+        self._share = max(chunk, read_ahead // 4)  # of one lane: a long line leaves memory to the others
         self._chunk = chunk
         self.lines: dict[str, Line] = {}
         self._turn: deque[Line] = deque()
@@ -116,7 +117,12 @@ class Lanes:
         elif lane.head is None:
             self._advance(lane)
             self._rank(lane)
-        elif lane.more or self._ahead >= self._read_ahead or host in self._full:
+        elif (
+            lane.more
+            or self._ahead >= self._read_ahead
+            or host in self._full
+            or (lane.ahead is not None and len(lane.ahead) >= self._share)
+        ):
             lane.more = True
         else:
             if lane.ahead is None:
