@@ -16,6 +16,7 @@ LINE_MAX = 120
 _LOOK_AT_BYTES = 4_096
 _LINE_BYTES = 400
 _ID_BYTES = 6
+_ANSWERED = ("status", "unreached")  # kinds of errors that an answer may be the reason of
 
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]+)", re.IGNORECASE)
 _MESSAGE_FIELDS = ("message", "error", "detail", "title")  # where JSON answers say what went wrong
@@ -59,7 +60,7 @@ def _without_id(match: re.Match[str]) -> str:
 
 def _first_line(error: JobError, response: Response | None) -> str:
     """Return the first line of what the target answered; the error's message where it answered no text."""
-    if error.status is None or response is None:
+    if error.kind not in _ANSWERED or error.status is None or response is None:
         return error.message[:_LINE_BYTES]
     try:
         text = response.body[:_LOOK_AT_BYTES].decode()
