@@ -33,9 +33,9 @@ class ExplainApi:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [web.get("/errors", self.errors), web.get("/job/{uid}/why", self.why)]
+        return [web.get("/errors", self.groups), web.get("/job/{uid}/why", self.why)]
 
-    async def errors(self, _: web.Request) -> web.Response:
+    async def groups(self, _: web.Request) -> web.Response:
         """Answer with the groups of the jobs in error, the largest first."""
         return json_response({"groups": [shapes.group(view) for view in self._store.groups()]})
 
