@@ -12,7 +12,7 @@ from .db import Batch
 
 GROUPS_MAX = 1_000
 
-_OTHER = Group(OTHER, "", "", "")
+OTHER_GROUP = Group(OTHER, "", "", "")
 
 
 class Members(Struct, array_like=True):
@@ -42,9 +42,9 @@ class Groups:
 
     def enter(self, job_id: bytes, spec: Spec, head: Head) -> str:
         """A job ends in error; returns the id of its group, which its listing entry remembers."""
-        group = group_of(spec.host, head) or _OTHER
+        group = group_of(spec.host, head) or OTHER_GROUP
         if group.id not in self.groups and len(self.groups) >= GROUPS_MAX:
-            group = _OTHER
+            group = OTHER_GROUP
         ended_ms = head.ended_ms or 0
         members = self.groups.get(group.id)
         if members is None:

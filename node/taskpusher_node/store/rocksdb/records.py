@@ -108,6 +108,16 @@ def parse_listing(value: bytes) -> Listed:
     return Listed(queue, host, int(status) if status else None, *error)
 
 
+def same_listing(one: bytes | None, other: bytes) -> bool:
+    """Tell whether two listing entries say the same of a job. In which group its error was counted is history."""
+    if one == other:
+        return True
+    try:
+        return one is not None and parse_listing(one)._replace(group="") == parse_listing(other)._replace(group="")
+    except (ValueError, TypeError):
+        return False
+
+
 def zero_counts() -> list[int]:
     """Return counters of a queue that has no jobs, in the order of STATES."""
     return [0] * len(STATES)
