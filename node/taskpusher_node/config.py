@@ -50,6 +50,7 @@ class Config:
     deny: str = _setting("", "Hosts and networks that are never called.", advanced=True)
     max_timeout: float = _setting(86_400.0, "The longest timeout, in seconds, that a job may ask for.", advanced=True)
     max_queues: int = _limit(1_000, "How many queues there may be.")
+    max_holds: int = _limit(1_000, "How many hosts may be held by hand.")
     max_url_bytes: int = _limit(8_192, "Longest url.")
     max_headers: int = _limit(64, "Most headers of a job.")
     max_headers_bytes: int = _limit(65_536, "Most bytes of a job's headers together.")

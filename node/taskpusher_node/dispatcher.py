@@ -15,12 +15,15 @@ import structlog
 from taskpusher.job import Spec
 from taskpusher.masking import mask_text
 
-from .lifecycle import FINISHED, Head, Verdict
-from .retry import Kind, Outcome, judge
+from .lifecycle import FINISHED, Head, State, Verdict
+from .retry import Kind, Outcome, judge, retry_after_s
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
+from .targets import Targets
+from .why import Slots
 
 PROGRESS_EVERY_S = 5.0
 CLAIM_AT_ONCE = 256  # so that thousands of slots do not hold up the loop
+HOSTS_SHOWN = 10
 
 Call = Callable[[str, Spec, Head], Awaitable[Outcome]]
 
@@ -28,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Dispatcher:
-    """Runs up to `concurrency` calls at once. `start` begins, `drain` ends it."""
+    """Runs up to `concurrency` calls at once. `start` begins, `drain` ends it. Made where a loop runs."""
 
     def __init__(
         self, store: Store, call: Call, *, concurrency: int, unreached_status: str, now_ms: Callable[[], int]
@@ -49,6 +52,10 @@ class Dispatcher:
         self._loop_task: asyncio.Task[None] | None = None
         store.events.woke = self._wake.set
         store.events.cancelled = self._abort
+        self.targets = Targets(store.limit_host, slots=concurrency, later=asyncio.get_running_loop().call_later)
+        store.events.held = self.targets.hold
+        for host, hold in store.holds().items():
+            self.targets.hold(host, hold)
 
     @property
     def busy(self) -> int:
@@ -60,6 +67,12 @@ class Dispatcher:
         """How many calls may run at once."""
         return self._concurrency
 
+    def slots(self) -> Slots:
+        """Return how many calls run and may run, of which hosts most."""
+        calls = self.targets.calls()
+        hosts = dict(sorted(calls.items(), key=lambda host: -host[1])[:HOSTS_SHOWN])
+        return Slots(self.busy, self._concurrency, self._reserve, hosts, claiming=self._claiming)
+
     def start(self) -> asyncio.Task[None]:
         """Begin to claim; returns the task that does it."""
         self._wake.set()
@@ -69,7 +82,8 @@ class Dispatcher:
     async def drain(self, *, timeout_s: float | None, grace_s: float, hurry: asyncio.Event) -> None:
         """Run down what is ready; after `timeout_s` start nothing more, after `grace_s` more abort what runs.
 
-        `hurry` skips to the abort. What is ready was fixed by `store.park`.
+        `hurry` skips to the abort. What is ready was fixed by `store.park`; once only jobs of held hosts are left,
+        they are left for the next start.
         """
         if self._loop_task is not None and not self._loop_task.done():
             self._idle.clear()
@@ -92,6 +106,7 @@ class Dispatcher:
         for token in self._calls:
             self._abort(token)
         await self._until_done()
+        self.targets.close()
 
     async def _run(self) -> None:
         try:
@@ -109,7 +124,7 @@ class Dispatcher:
             self._idle.clear()
             n = min(free, CLAIM_AT_ONCE)
             try:
-                claimed = await self._store.claim(n, reserve=max(0, self._reserve - (free - n)), skip=frozenset())
+                claimed = await self._store.claim(n, reserve=max(0, self._reserve - (free - n)))
             except StoreBusy:
                 await asyncio.sleep(0.05)
                 self._wake.set()
@@ -122,6 +137,7 @@ class Dispatcher:
                     self._cancelled.discard(job.token)
                     self._wake.set()  # its slot is free again
                     continue
+                self.targets.began(job.spec.host)
                 task = asyncio.create_task(self._perform(job))
                 self._calls[job.token] = task
             if len(claimed) == n < free:
@@ -148,6 +164,7 @@ class Dispatcher:
                 random_share=random.random,
                 unreached_status=self._unreached_status,
             )
+            self._tell_targets(job.spec.host, verdict)
             await self._settle(job, verdict)
         except Exception as bug:
             # the job would seem to run for ever: fail, and let the next start put it back in line
@@ -156,6 +173,16 @@ class Dispatcher:
         finally:
             del self._calls[job.token]
             self._wake.set()
+
+    def _tell_targets(self, host: str, verdict: Verdict) -> None:
+        attempt = verdict.attempt
+        self.targets.ended(
+            host,
+            attempt.outcome,
+            attempt.duration_s,
+            good=verdict.to is State.COMPLETED,
+            retry_after_s=retry_after_s(attempt.response, self._now_ms()) if verdict.unreached else None,
+        )
 
     async def _settle(self, job: Claimed, verdict: Verdict) -> None:
         try:

@@ -32,6 +32,7 @@ _URL = re.compile(
     r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
     re.IGNORECASE,
 )
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REFUSED_HEADERS = frozenset(
@@ -48,6 +49,8 @@ _REFUSED_HEADERS = frozenset(
     }
 )
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
+
+HOST_RULE = "host:port such as example.com:443 or [::1]:8080"
 
 _RULES = {
     "url": "an http or https URL without control characters",
@@ -387,6 +390,12 @@ def _encoded(text: str) -> str:
         return str(URL(text))
     except (ValueError, UnicodeError):
         return text
+
+
+def is_host(text: str) -> bool:
+    """Tell whether a text is the lower-case host:port of a job that could be added."""
+    match = _HOST.fullmatch(text)
+    return match is not None and _can_be_called(match[1], int(match[2]))
 
 
 def _can_be_called(host: str, port: int | None) -> bool:

@@ -33,7 +33,8 @@ class Kind(StrEnum):
     DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
 
 
-_NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
+NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
+SAYS_NOTHING = frozenset({Kind.ABORTED, Kind.LOCAL, Kind.DENIED, Kind.STALE})  # of a target: all others reached it
 _STAYS = frozenset({Kind.ABORTED, Kind.STALE})
 
 
@@ -64,7 +65,7 @@ def judge(
         return Verdict(State.WAITING, attempt)
     if kind is Kind.LOCAL:
         return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
-    if kind in _NOT_REACHED:
+    if kind in NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
     if kind is Kind.ANSWERED and outcome.response is not None and status_in(outcome.response.status, spec.success):
         return Verdict(State.COMPLETED, attempt, tries=1)
@@ -73,7 +74,7 @@ def judge(
         # nobody was called, but where a redirect led to the address that is denied
         arrived = kind is not Kind.DENIED or attempt.response is not None
         return Verdict(State.ERROR, attempt, error=_error(attempt), tries=int(arrived))
-    delay_s = _retry_after_s(attempt.response, now_ms)
+    delay_s = retry_after_s(attempt.response, now_ms)
     if delay_s is None:
         delay_s = backoff_delay_s(spec.backoff, tries, random_share())
     return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + round(delay_s * 1000), tries=1)
@@ -105,7 +106,7 @@ def _not_reached(spec: Spec, head: Head, attempt: Attempt, now_ms: int, random_s
         times = f"{unreached} call{'s' if unreached > 1 else ''} did not reach the application"
         error = JobError("unreached", f"{times}; the last: {attempt.error or attempt.outcome}", status)
         return Verdict(State.ERROR, attempt, error=error, unreached=1)
-    delay_s = _retry_after_s(attempt.response, now_ms)
+    delay_s = retry_after_s(attempt.response, now_ms)
     if delay_s is None:
         delay_s = min(UNREACHED_DELAY_MAX_S, backoff_delay_s(spec.backoff, unreached, random_share()))
     return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + round(delay_s * 1000), unreached=1)
@@ -118,7 +119,7 @@ def _error(attempt: Attempt) -> JobError:
     return JobError("status", f"the target answered {status}", status)
 
 
-def _retry_after_s(response: Response | None, now_ms: int) -> float | None:
+def retry_after_s(response: Response | None, now_ms: int) -> float | None:
     """Return the seconds that an answer asks to wait (RFC 9110, 10.2.3), at most a day; None where it does not say."""
     text = header_of(response, "retry-after") if response is not None else None
     if text is None:

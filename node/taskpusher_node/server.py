@@ -25,12 +25,14 @@ from taskpusher.origin import Origins
 from .api.add import AddApi
 from .api.answers import Slots
 from .api.backup import BackupApi
+from .api.explain import ExplainApi
 from .api.jobs import JobsApi
 from .api.listings import ListingsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
 from .api.openapi import ContractApi
 from .api.problems import store_problem
 from .api.queues import QueuesApi
+from .api.targets import TargetsApi
 from .config import Config
 from .dispatcher import Dispatcher, unfinished
 from .rates import Rates
@@ -91,7 +93,12 @@ class _Node:
         starting = await self._start_http(sockets, self._starting_app())
         self._handle_signals()
         store = await RocksStore.open(
-            config.store, config.name, events=self._events, max_queues=config.max_queues, scan_limit=config.scan_limit
+            config.store,
+            config.name,
+            events=self._events,
+            max_queues=config.max_queues,
+            max_holds=config.max_holds,
+            scan_limit=config.scan_limit,
         )
         try:
             status.name, status.store_id, status.draining = store.name, store.store_id, store.draining
@@ -159,6 +166,8 @@ class _Node:
             JobsApi(store, config, self._stop),
             ListingsApi(store, unix_ms),
             QueuesApi(store, config.max_queues, unix_ms),
+            TargetsApi(store, dispatcher.targets, unix_ms),
+            ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
             ContractApi(),

@@ -1,6 +1,7 @@
 """The dispatcher with a real store and real servers: who gets the slots, what a stop does, what it survives."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Self
@@ -15,7 +16,7 @@ from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.http import HttpRunner
 from taskpusher_node.scheduler import Scheduler
-from taskpusher_node.store.base import Changed, NewJob, Verb
+from taskpusher_node.store.base import Changed, NewJob, Pause, Verb
 from taskpusher_node.store.rocksdb import RocksStore
 
 HANGING = 2_000
@@ -26,7 +27,7 @@ SLOTS = 4
 class Site:
     """A server that answers 200 once it is released, and counts its calls."""
 
-    def __init__(self, status: bytes = b"200 OK", *, released: bool = True) -> None:
+    def __init__(self, status: bytes = b"200 OK", *, released: bool = True, port: int = 0) -> None:
         self.calls: list[float] = []
         self.at_once = 0
         self.most_at_once = 0
@@ -37,9 +38,10 @@ class Site:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.host = ""
+        self._port = port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
@@ -89,7 +91,7 @@ class Rig:
         self.dispatcher.start()
         self.scheduler.start()
 
-    async def add(self, site: Site, n: int = 1, **fields) -> list[str]:
+    async def add(self, site: "Site | Down", n: int = 1, **fields) -> list[str]:
         """Add jobs of a site."""
         spec = Spec(url=f"http://{site.host}/", host=site.host, **{"timeout_s": 60.0, **fields})
         jobs = [NewJob(uids.mint("n1"), spec, unix_ms(), 0) for _ in range(n)]
@@ -216,6 +218,102 @@ async def test_a_job_that_waits_for_its_retry_holds_no_slot(rig):
         await rig.add(healthy, 10)
         await rig.until(completed=10)
         assert rig.dispatcher.busy == 0
+
+
+# -- a target that is down
+
+
+class Down:
+    """A port that nobody listens on until somebody does."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+
+
+async def held(rig: Rig, host: str) -> None:
+    """Wait until a host is held back."""
+    async with asyncio.timeout(5):
+        while rig.dispatcher.targets.view(host, unix_ms()).held is None:
+            await asyncio.sleep(0.002)
+
+
+async def test_three_unreached_calls_hold_a_host_back_and_the_other_jobs_use_nothing_up(rig):
+    down = Down()
+    added = await rig.add(down, 100, backoff=[60.0])
+    async with Site() as healthy:
+        await rig.add(healthy, 50)
+        rig.start()
+        await rig.until(completed=50)
+        await held(rig, down.host)
+        await asyncio.sleep(0.1)
+    heads = [rig.head(uid) for uid in added]
+    # no more than had begun when the third came back
+    assert 3 <= sum(head.unreached for head in heads) <= 2 + SLOTS
+    assert all(head.attempt == 0 for head in heads if head.state is State.WAITING)
+    assert sum(head.state is State.WAITING for head in heads) >= 100 - 2 - SLOTS
+
+
+async def test_without_the_hold_every_job_of_a_host_that_is_down_uses_up_its_attempts(rig, monkeypatch):
+    monkeypatch.setattr("taskpusher_node.targets.UNREACHED_MAX", 10**9)
+    down = Down()
+    added = await rig.add(down, 100, backoff=[60.0])
+    rig.start()
+    await rig.until(scheduled=100)
+    assert sum(rig.head(uid).unreached for uid in added) == 100
+
+
+async def test_a_probe_is_one_job_s_real_call_and_when_it_arrives_all_others_follow(rig):
+    down = Down()
+    added = await rig.add(down, 40, backoff=[0.1])
+    rig.start()
+    await held(rig, down.host)
+    used = sum(rig.head(uid).unreached for uid in added)
+    async with asyncio.timeout(5):
+        while sum(rig.head(uid).unreached for uid in added) == used:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert sum(rig.head(uid).unreached for uid in added) == used + 1  # though those that failed first were due again
+    async with Site(port=down.port) as site:
+        await rig.until(completed=40)
+        assert len(site.calls) == 40
+
+
+async def test_a_host_that_is_held_by_hand_gets_no_call_until_it_is_released(rig):
+    async with Site() as site:
+        await rig.store.set_hold(site.host, Pause("ada", unix_ms()))
+        await rig.add(site, 5)
+        rig.start()
+        await asyncio.sleep(0.1)
+        assert site.calls == []
+        await rig.store.set_hold(site.host, None)
+        await rig.until(completed=5)
+
+
+async def test_a_hold_by_hand_of_before_the_start_holds_from_the_first_claim_on(rig):
+    async with Site() as site:
+        await rig.add(site, 5)
+        await rig.store.set_hold(site.host, Pause(None, unix_ms(), unix_ms() + 300))
+        again = Rig(rig.store, rig.dispatcher._call)
+        again.start()
+        await asyncio.sleep(0.1)
+        assert site.calls == []
+        await again.until(completed=5)
+        await again.scheduler.stop()
+        await again.dispatcher.stop()
+
+
+async def test_a_drain_leaves_the_jobs_of_a_held_host_for_the_next_start(rig):
+    async with Site() as site, Site() as healthy:
+        await rig.store.set_hold(site.host, Pause(None, unix_ms()))
+        stay = await rig.add(site, 5)
+        go = await rig.add(healthy, 20)
+        rig.start()
+        assert await rig.drain() < 5
+        assert {rig.head(uid).state for uid in go} == {State.COMPLETED}
+        assert ({rig.head(uid).state for uid in stay}, site.calls) == ({State.WAITING}, [])
 
 
 # -- stopping

@@ -201,6 +201,64 @@ class Queues(TypedDict):
     queues: list[Queue]
 
 
+class HeldTold(PauseTold):
+    """A host is held, by hand or, by `unreached`, by itself: then it is probed."""
+
+    next_probe: Time | None
+
+
+class Target(TypedDict):
+    """A target host: how many calls it may run (null: any number), and how those of the last minutes went."""
+
+    host: str
+    in_flight: int
+    limit: int | None
+    rate: float
+    p50: float | None
+    p95: float | None
+    duration_hist: list[int]
+    error_share: float | None
+    held: HeldTold | None
+
+
+class Targets(TypedDict):
+    """The hosts that matter most, and how many are known."""
+
+    targets: list[Target]
+    known: int
+
+
+Group = TypedDict(
+    "Group",
+    {
+        "id": str,
+        "host": str | None,
+        "class": str | None,
+        "line": str | None,
+        "count": int,
+        "first_seen": Time | None,
+        "last_seen": Time | None,
+        "sample_uid": str | None,
+    },
+)
+Group.__doc__ = "Errors that are alike."
+
+
+class Groups(TypedDict):
+    """The groups of the jobs in error, the largest first."""
+
+    groups: list[Group]
+
+
+class WhyTold(TypedDict):
+    """Why a job does not run now: a sentence, and facts of which `reason` names the case."""
+
+    uid: str
+    state: State
+    why: str
+    facts: dict[str, Json]
+
+
 class Slots(TypedDict):
     """Calls that run, and how many may."""
 

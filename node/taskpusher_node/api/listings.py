@@ -29,6 +29,8 @@ class ListingFields(Struct, frozen=True, kw_only=True):
     queue: Annotated[str, Meta(description="the name of a queue")] | None = None
     host: Annotated[str, Meta(description="a target as host:port")] | None = None
     status: Statuses | None = None  # of the last answer
+    group: Annotated[str, Meta(description="the id of a group of /errors")] | None = None
+    error: Annotated[str, Meta(description="a kind of error, such as status, timeout or unreached")] | None = None
     since: Time | None = None  # t of the state's own order: since <= t < until
     until: Time | None = None
     last_uid: Annotated[str, Meta(description="the last_uid of the answer before, or a uid of the listing")] | None = (
@@ -41,6 +43,8 @@ class ListingFields(Struct, frozen=True, kw_only=True):
             queue=self.queue,
             host=self.host.lower() if self.host is not None else None,
             status=self.status,
+            group=self.group,
+            error=self.error,
             since_ms=self.since,
             until_ms=self.until,
         )

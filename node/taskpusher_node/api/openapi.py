@@ -11,13 +11,16 @@ from taskpusher.contract import operation, operations
 from taskpusher.job import QueueName
 from taskpusher.openapi import document
 
+from ..request import HOST_RULE
 from . import answers
 from .add import AddApi
 from .backup import BackupApi
+from .explain import ExplainApi
 from .jobs import JobsApi
 from .listings import STATES, ListingsApi
 from .node import HealthApi, NodeApi
 from .queues import QueuesApi
+from .targets import TargetsApi
 
 _ROLES = "; ".join(f"`{role}` may do {role.allows}" for role in Role)
 _DESCRIPTION = f"""\
@@ -31,6 +34,7 @@ _PATH_FIELDS = {
     "uid": Annotated[str, Meta(description="the uid of a job")],
     "state": Annotated[str, Meta(extra_json_schema={"enum": sorted(STATES)})],
     "name": QueueName,
+    "host": Annotated[str, Meta(description=HOST_RULE)],
 }
 
 
@@ -43,7 +47,18 @@ class ContractApi:
         return web.Response(body=DOCUMENT, headers={"Content-Type": "application/json", headers.VERSION: __version__})
 
 
-PARTS = (HealthApi, AddApi, JobsApi, ListingsApi, QueuesApi, NodeApi, BackupApi, ContractApi)
+PARTS = (
+    HealthApi,
+    AddApi,
+    JobsApi,
+    ListingsApi,
+    QueuesApi,
+    TargetsApi,
+    ExplainApi,
+    NodeApi,
+    BackupApi,
+    ContractApi,
+)
 DOCUMENT = codec.to_json(
     document(_DESCRIPTION, (found for part in PARTS for _, found in operations(part)), _PATH_FIELDS)
 )

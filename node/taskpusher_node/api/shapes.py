@@ -4,11 +4,13 @@ import base64
 from typing import Any, Final
 
 from taskpusher import codec
+from taskpusher.histogram import quantile
 from taskpusher.job import Backoff, Spec
 from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import Attempt, JobError, Response, State, snippet
-from ..store.base import JobView, Pause, QueueView
+from ..store.base import GroupView, JobView, Pause, QueueView
+from ..targets import TargetView
 from . import answers
 
 _KIND: Final = "http"
@@ -70,6 +72,44 @@ def queue(view: QueueView) -> answers.Queue:
         "paused": _pause(view.pause),
         "counts": counts(view.counts),
         "oldest_waiting": codec.to_time(view.oldest_waiting_ms),
+    }
+
+
+def target(view: TargetView) -> answers.Target:
+    """Return a target host."""
+    p50, p95 = (quantile(share, view.durations) for share in (0.5, 0.95))
+    held = view.held
+    return {
+        "host": view.host,
+        "in_flight": view.in_flight,
+        "limit": view.limit,
+        "rate": round(view.rate, 3),
+        "p50": round(p50, 6) if p50 is not None else None,
+        "p95": round(p95, 6) if p95 is not None else None,
+        "duration_hist": list(view.durations),
+        "error_share": round(view.error_share, 4) if view.error_share is not None else None,
+        "held": {
+            "by": held.by,
+            "since": codec.to_time(held.since_ms),
+            "until": codec.to_time(held.until_ms),
+            "next_probe": codec.to_time(held.next_probe_ms),
+        }
+        if held is not None
+        else None,
+    }
+
+
+def group(view: GroupView) -> answers.Group:
+    """Return a group of errors; that of all that have none of their own has neither host, class nor line."""
+    return {
+        "id": view.group.id,
+        "host": view.group.host or None,
+        "class": view.group.kind or None,
+        "line": view.group.line or None,
+        "count": view.count,
+        "first_seen": codec.to_time(view.first_ms),
+        "last_seen": codec.to_time(view.last_ms),
+        "sample_uid": view.sample_uid,
     }
 
 

@@ -5,7 +5,6 @@ Every operation that changes something returns when the flush that covers it is 
 """
 
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec
 
+from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 
 
@@ -119,8 +119,22 @@ class Filters(Struct, frozen=True):
     queue: str | None = None
     host: str | None = None
     status: str | None = None
+    group: str | None = None  # id of a group of errors
+    error: str | None = None  # kind of error
     since_ms: int | None = None
     until_ms: int | None = None
+
+
+class Place(Struct, frozen=True):
+    """What stands before a job that waits.
+
+    `ahead` counts the jobs of its queue and host that go first, as far as they were counted; `parked` tells that it
+    is left for the next start, and `suspect_runs` that one of those runs that were running in a crash.
+    """
+
+    ahead: int = 0
+    parked: bool = False
+    suspect_runs: bool = False
 
 
 class Page(Struct, frozen=True):
@@ -136,6 +150,16 @@ class Walked(Struct, frozen=True):
     done: int
     examined: int
     scanned_to: str | None
+
+
+class GroupView(Struct, frozen=True):
+    """Errors that are alike: how many there are now, when they were seen, and one of them where it is known."""
+
+    group: Group
+    count: int
+    first_ms: int
+    last_ms: int
+    sample_uid: str | None
 
 
 class Verb(StrEnum):
@@ -165,7 +189,7 @@ class Changed(StrEnum):
 
 
 class Pause(Struct, frozen=True, array_like=True):
-    """A queue stands still: by whom, since when, and until when where that was said."""
+    """A queue or a host stands still: by whom, since when, and until when where that was said."""
 
     by: str | None
     since_ms: int
@@ -243,6 +267,7 @@ class Events(Struct):
     due: Callable[[int], None] = _nothing  # something is due at this Unix time in ms
     ended: Callable[[str], None] = _nothing  # a job ended, durably
     cancelled: Callable[[Token], None] = _nothing  # a running call has lost its job
+    held: Callable[[str, Pause | None], None] = _nothing  # a host is held by hand, or released
     stalled: Callable[[bool], None] = _nothing  # the engine stopped taking writes, or takes them again
     failed: Callable[[str], None] = _nothing  # the engine broke
 
@@ -269,11 +294,17 @@ class Store(Protocol):
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write, each on its own merits."""
 
-    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+    async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls: of each queue in turn, the highest priority, then the host with fewest calls running.
 
-        Of `n`, the last `reserve` go only to hosts with no call running, unless only one host has ready jobs.
-        Hosts in `skip` get none. Only what is durable is claimed.
+        Of `n`, the last `reserve` go only to hosts with no call running, unless only one host has jobs that may run.
+        Only what is durable is claimed.
+        """
+
+    def limit_host(self, host: str, calls: int | None) -> None:
+        """Let a host run at most so many calls of this caller at once: 0 holds it, None is any number.
+
+        Its jobs wait, and what runs goes on. Kept in memory: it is the caller's own.
         """
 
     async def settle(self, token: Token, verdict: Verdict) -> Settled:
@@ -287,6 +318,9 @@ class Store(Protocol):
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""
+
+    def place(self, uid: str, count: int) -> Place:
+        """Return what stands before a job, at most `count` jobs of it."""
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing; a plain uid is taken for `after` too. Raises UnknownPosition.
@@ -319,6 +353,9 @@ class Store(Protocol):
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
 
+    def groups(self) -> list[GroupView]:
+        """Return the groups of the jobs in error, the largest first."""
+
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""
 
@@ -333,6 +370,12 @@ class Store(Protocol):
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""
+
+    def holds(self) -> dict[str, Pause]:
+        """Return the hosts that are held by hand, over restarts too."""
+
+    async def set_hold(self, host: str, hold: Pause | None) -> bool:
+        """Hold a host, or release it, and tell who enforces it; False where it would be one more than allowed."""
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""

@@ -18,6 +18,8 @@ def before_call(context, case, kwargs):
     good = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
     if "uid" in (case.path_parameters or {}) and CHANCE.random() < 0.5:
         case.path_parameters["uid"] = CHANCE.choice(UIDS)
+    if "host" in (case.path_parameters or {}) and CHANCE.random() < 0.5:
+        case.path_parameters["host"] = "held.example:80"
     if good and isinstance(case.body, dict | list):
         case.query = {}  # no field may be in both
     for fields in [case.query, *(case.body if isinstance(case.body, list) else [case.body])]:

@@ -130,7 +130,7 @@ def paths(answer: Answer) -> list[str]:
 
 
 class Target:
-    """An application: /ok answers 200, /fail 500, /hang when released, and it sees who hangs up."""
+    """An application: /ok answers 200, /fail 500, /away 503, /hang when released, and it sees who hangs up."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -164,7 +164,7 @@ class Target:
                 path = head.split(" ", 2)[1]
                 if path == "/hang" and not self.released.is_set():
                     await self._hang(reader)
-                status = b"500 Oops" if path == "/fail" else b"200 OK"
+                status = {"/fail": b"500 Oops", "/away": b"503 Away\r\nRetry-After: 60"}.get(path, b"200 OK")
                 writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
         except (asyncio.IncompleteReadError, ConnectionError):
             self.hung_up.set()

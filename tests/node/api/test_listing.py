@@ -187,7 +187,7 @@ async def test_a_filter_that_matches_few_reaches_them_all(api):
         ("until=2026-11-24", ["until"]),
         ("since=2026-11-24T23:13:32", ["since"]),
         ("colour=red", ["colour"]),
-        ("key=x&meta.a=1&error=x&group=1", ["error", "group", "key", "meta.a"]),
+        ("key=x&meta.a=1&errors=x", ["errors", "key", "meta.a"]),
         ("queue=a&queue=b", ["queue"]),
         ("limit=0&status=x&since=x&until=x&colour=red", ["colour", "limit", "since", "status", "until"]),
     ],

@@ -83,7 +83,9 @@ async def test_a_small_body_that_inflates_beyond_the_limit_is_too_large(api):
     await _still_answers(api)
 
 
-@pytest.mark.parametrize("path", ["/", "/add/", "/job", "/jobs", "/job/", "/queue", "/limits/x", "/targets", "/errors"])
+@pytest.mark.parametrize(
+    "path", ["/", "/add/", "/job", "/jobs", "/job/", "/queue", "/limits/x", "/targets/x", "/errors/x"]
+)
 async def test_a_path_that_is_not_there_is_not_found(api, path):
     assert error(await api.ask("GET", path)) == (404, "not-found")
 

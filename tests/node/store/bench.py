@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -49,10 +49,17 @@ class Heard:
         self.due: list[int] = []
         self.ended: list[str] = []
         self.cancelled: list[Token] = []
+        self.held: list[tuple[str, Pause | None]] = []
 
     def events(self) -> Events:
         """Return listeners that write into this."""
-        return Events(woke=self._wake, due=self.due.append, ended=self.ended.append, cancelled=self.cancelled.append)
+        return Events(
+            woke=self._wake,
+            due=self.due.append,
+            ended=self.ended.append,
+            cancelled=self.cancelled.append,
+            held=lambda host, hold: self.held.append((host, hold)),
+        )
 
     def _wake(self) -> None:
         self.woke += 1
@@ -116,9 +123,9 @@ class Bench:
 
     # -- calling
 
-    async def claim(self, n: int = 1, *, reserve: int = 0, skip: Collection[str] = ()) -> list[Claimed]:
+    async def claim(self, n: int = 1, *, reserve: int = 0) -> list[Claimed]:
         """Claim up to `n` jobs."""
-        return await soon(self.store.claim(n, reserve=reserve, skip=frozenset(skip)))
+        return await soon(self.store.claim(n, reserve=reserve))
 
     async def claim_uids(self, n: int = 1, **how: Any) -> list[str]:
         """Claim up to `n` jobs and return their uids."""
@@ -189,6 +196,14 @@ class Bench:
     async def resume(self, queue: str = "default") -> None:
         """Resume a queue."""
         await soon(self.store.set_pause(queue, None))
+
+    async def hold(self, host: str, until_ms: int | None = None) -> bool:
+        """Hold a host by hand."""
+        return await soon(self.store.set_hold(host, Pause("me", self.now_ms, until_ms)))
+
+    async def release(self, host: str) -> None:
+        """Release a host."""
+        await soon(self.store.set_hold(host, None))
 
     async def durable(self) -> None:
         """Wait for the flush."""

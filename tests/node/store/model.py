@@ -40,10 +40,11 @@ class Job:
 
 @dataclass
 class Model:
-    """All jobs, and which queues stand still until when."""
+    """All jobs, which queues stand still until when, and how many calls at once a host may run."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     pauses: dict[str, int | None] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     last_place: int = 0
 
     def place(self) -> int:
@@ -72,14 +73,16 @@ class Model:
         t_ms = due_ms if delay_ms > 0 else now_ms
         self.jobs[uid] = Job(uid, *lane, ttl_ms, state, self.place(), t_ms, due_ms, expires_ms, now_ms)
 
-    def may_be_claimed(self, now_ms: int, skip: frozenset[str]) -> list[Job]:
+    def may_be_claimed(self, now_ms: int) -> list[Job]:
         """Return what a claim may take; of the suspects none while one runs."""
-        suspect_runs = any(job.crashes for job in self.those(State.RUNNING))
+        running = self.those(State.RUNNING)
+        suspect_runs = any(job.crashes for job in running)
+        full = {host for host, n in self.limits.items() if sum(job.host == host for job in running) >= n}
         return [
             job
             for job in self.those(State.WAITING)
             if job.queue not in self.pauses
-            and job.host not in skip
+            and job.host not in full
             and not (job.crashes and suspect_runs)
             and not self.is_over(job, now_ms)
         ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, Put, Settled, Verb, Verification
 
@@ -109,21 +111,26 @@ class StoreMachine(RuleBasedStateMachine):
         there = self.bench.view(uid).spec
         assert self.do(self.bench.put(job)) == [Put.SAME if there == job.spec else Put.CONFLICT]
 
-    @rule(n=st.integers(0, 4), skip=st.frozensets(HOSTS, max_size=1))
-    def claim(self, n: int, skip: frozenset[str]):
-        if any(job.crashes for job in self.model.jobs.values()):
-            skip = frozenset()  # whether suspects are skipped by their host has its own test
-        self.take(n, skip)
+    @rule(host=HOSTS, calls=st.sampled_from([None, 0, 1, 2]))
+    def limit_host(self, host: str, calls: int | None):
+        self.bench.store.limit_host(host, calls)
+        self.model.limits.pop(host, None)
+        if calls is not None:
+            self.model.limits[host] = calls
 
-    def take(self, n: int, skip: frozenset[str] = frozenset()) -> list[Claimed]:
+    @rule(n=st.integers(0, 4))
+    def claim(self, n: int):
+        self.take(n)
+
+    def take(self, n: int) -> list[Claimed]:
         """Claim, and check that the best were taken."""
-        claimed = self.do(self.bench.claim(n, skip=skip))
+        claimed = self.do(self.bench.claim(n))
         for job in claimed:
-            self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms, skip))
+            self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms))
             self.model.claim(job.uid, self.now_ms)
             assert job.token.attempt == self.model.jobs[job.uid].attempt
             self.tokens[job.uid] = job
-        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms, skip)
+        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms)
         return claimed
 
     def check_choice(self, uid: str, candidates: list[Job]) -> None:
@@ -141,7 +148,8 @@ class StoreMachine(RuleBasedStateMachine):
         token, job = self.tokens.pop(uid), self.model.jobs[uid]
         added = (0, 0) if to is State.WAITING else (int(reached), int(not reached))
         due_ms = self.now_ms + delay_ms
-        changes = {"due_ms": due_ms, "tries": added[0], "unreached": added[1]}
+        changes = {"due_ms": due_ms, "tries": added[0], "unreached": added[1], "body": b"line %d" % (delay_ms % 2)}
+        changes["body"] += b"0 of it" if reached else b" of something else"
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
         self.model.settle(job, to, self.now_ms, due_ms, added)
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
@@ -229,11 +237,19 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.walk(state, limit)) == self.model.listing(state)
 
     @rule()
+    def walk_groups(self):
+        for view in self.bench.store.groups():
+            uids = self.do(self.bench.walk(State.ERROR, group=view.group.id))
+            assert len(uids) == view.count
+            assert view.sample_uid in {None, *uids}
+
+    @rule()
     def kill(self):
         self.do(self.bench.durable())
         self.do(self.bench.kill_and_reopen())
         self.looking = None
         self.tokens.clear()
+        self.model.limits.clear()
         self.model.crash(self.now_ms)
         self.read_little_ahead()
 
@@ -243,6 +259,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.interrupt(uid)
         self.do(self.bench.reopen())
         self.looking = None
+        self.model.limits.clear()
         self.read_little_ahead()
 
     def interrupt(self, uid: str) -> None:
@@ -266,6 +283,12 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.do(self.bench.walk(state)) == self.model.listing(state)
 
     @invariant()
+    def groups_agree_with_a_recount(self):
+        errors = [self.bench.view(uid) for uid in self.do(self.bench.walk(State.ERROR))]
+        recount = Counter(group_of(view.spec.host, view.head) for view in errors)
+        assert {view.group: view.count for view in self.bench.store.groups()} == recount
+
+    @invariant()
     def jobs_agree(self):
         for job in self.model.jobs.values():
             head = self.bench.head(job.uid)
@@ -284,6 +307,8 @@ class StoreMachine(RuleBasedStateMachine):
             return
         for queue in list(self.model.pauses):
             self.resume(queue)
+        for host in list(self.model.limits):
+            self.limit_host(host, None)
         self.promote(1_000)
         while self.take(10) or self.tokens:
             for uid in list(self.tokens):

@@ -9,7 +9,7 @@ import pytest
 
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
-from taskpusher_node.store.rocksdb import backup, keys, records
+from taskpusher_node.store.rocksdb import backup, groups, keys, records
 from taskpusher_node.store.rocksdb import repair as repairing
 from taskpusher_node.store.rocksdb.db import Database, locked, new_batch
 from taskpusher_node.store.rocksdb.repair import LOST_JOBS, check, repair
@@ -128,6 +128,14 @@ def spoil(prefix: bytes, value: bytes):
     return lambda path: edit(path, {first(path, prefix)[0]: value})
 
 
+def miscount(path: Path) -> None:
+    key, value = first(path, b"g")
+    group = groups.decode(value)
+    group.count += 5
+    edit(path, {key: records.encode(group)})
+
+
+EMPTY = records.encode(groups.Members(groups.OTHER_GROUP, 3))
 WRONG = {
     "a listing entry is missing": (drop(keys.listing_prefix(State.COMPLETED)), {Damage.INDEX_MISSING}, 0),
     "a ready entry is missing": (drop(b"r"), {Damage.INDEX_MISSING}, 0),
@@ -137,6 +145,10 @@ WRONG = {
     "counters are missing": (drop(b"c"), {Damage.COUNTER_WRONG}, 0),
     "counters are wrong": (spoil(b"c", records.encode_counts([7] * 6)), {Damage.COUNTER_WRONG}, 0),
     "counters are cut off": (spoil(b"c", b"\0" * 47), {Damage.UNDECODABLE, Damage.COUNTER_WRONG}, 0),
+    "a group of errors is missing": (drop(b"g"), {Damage.COUNTER_WRONG}, 0),
+    "a group of errors counts wrong": (miscount, {Damage.COUNTER_WRONG}, 0),
+    "a group of errors is empty": (lambda path: edit(path, {b"gno": EMPTY}), {Damage.COUNTER_WRONG}, 0),
+    "a group of errors is nonsense": (spoil(b"g", b"\x01nonsense"), {Damage.UNDECODABLE, Damage.COUNTER_WRONG}, 0),
     "a head is missing": (lose_head, {Damage.HEAD_LOST, Damage.INDEX_MISSING}, 0),
     "a head is nonsense": (spoil(b"j", b"\x01nonsense"), {Damage.UNDECODABLE}, None),
     "a job is missing": (lose_job, {Damage.JOB_LOST, Damage.COUNTER_WRONG}, 1),
@@ -182,6 +194,17 @@ async def test_a_job_that_ended_does_not_run_again_because_its_head_is_lost(benc
     engine.path.with_name("unmended").rename(engine.path)
     await bench.open()
     assert bench.state(uid) is State.WAITING
+
+
+async def test_in_which_group_an_error_was_counted_is_history(bench: Bench, engine: RocksEngine, monkeypatch):
+    monkeypatch.setattr(groups, "GROUPS_MAX", 0)
+    uid = await bench.bring(State.ERROR)
+    monkeypatch.undo()
+    assert await bench.walk(State.ERROR, group="other") == [uid]
+    assert walked(bench) == []
+    await bench.store.close()
+    assert check(engine.path).found == {}
+    await bench.open()
 
 
 async def test_what_can_be_read_of_a_lost_job_is_kept(bench: Bench, engine: RocksEngine):

@@ -9,9 +9,10 @@ from taskpusher import uid as uids
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
 from ...lifecycle import Head, State, can_expire, snippet
-from ..base import Events, JobView, Totals
+from ..base import Events, JobView, Pause, Place, Totals
 from . import keys, records
 from .db import Batch, Database
+from .groups import Groups
 from .lanes import Entry, Lanes
 from .records import INDEX, Birth, QueueRecord
 
@@ -41,8 +42,10 @@ class Book:
         self.totals = Totals()
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
+        self.holds: dict[str, Pause] = {}
+        self.groups = Groups()
         self.calls: dict[bytes, Call] = {}
-        self.lanes = Lanes(self._load, exclusive=keys.SUSPECTS, waits=self._waits)
+        self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"
@@ -117,6 +120,23 @@ class Book:
         host = keys.SUSPECTS if head.crashes else spec.host.encode()
         return keys.lane_of(queue, host, priority), queue, host, priority
 
+    def place(self, spec: Spec, head: Head, count: int) -> Place:
+        """Return what stands before a waiting job, at most `count` jobs of it."""
+        own, queue, host, priority = self.lane(spec, head)
+        ahead = 0
+        for lane, first_seq in self.lanes.ahead(queue, host, priority):
+            end = keys.ready_key(own, head.seq, b"") if lane == own else keys.after(lane)
+            # what runs keeps its entry
+            found = self.db.scan(lane + keys.u64(first_seq), end, count - ahead + len(self.calls))
+            ahead = min(count, ahead + sum(key[-keys.ID_BYTES :] not in self.calls for key, _ in found))
+            if ahead == count:
+                break
+        return Place(
+            ahead=ahead,
+            parked=self.parked_at is not None and head.seq > self.parked_at,
+            suspect_runs=self.lanes.calls(keys.SUSPECTS) > 0,
+        )
+
     # -- index entries and counters
 
     def enter(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
@@ -124,7 +144,8 @@ class Book:
         state = head.state
         t_ms = keys.listing_time_ms(head)
         key = keys.listing_key(state, t_ms, job_id)
-        batch.put(key, records.listing_value(spec, head))
+        group = self.groups.enter(job_id, spec, head) if state is State.ERROR else ""
+        batch.put(key, records.listing_value(spec, head, group))
         if state is State.WAITING:
             batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
             self.first_waiting = min(self.first_waiting, key)
@@ -151,10 +172,19 @@ class Book:
             batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
             batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
         else:
-            batch.delete(keys.listing_key(head.state, keys.listing_time_ms(head), job_id))
+            key = keys.listing_key(head.state, keys.listing_time_ms(head), job_id)
+            if head.state is State.ERROR:
+                self._leave_group(job_id, key)
+            batch.delete(key)
         self.count(spec.queue, head.state, -1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, head.state, -1)
+
+    def _leave_group(self, job_id: bytes, key: bytes) -> None:
+        """A job is no error any more: its listing entry knows its group, which another release might name otherwise."""
+        listed = self.db.get(key)
+        if listed is not None:
+            self.groups.leave(job_id, records.parse_listing(listed).group)
 
     def store(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """Write a head and list it."""
@@ -186,6 +216,7 @@ class Book:
         for queue in self._dirty:
             batch.put(b"c" + queue.encode(), records.encode_counts(self.counts[queue]))
         self._dirty.clear()
+        self.groups.write(batch)
 
     # -- becoming ready
 

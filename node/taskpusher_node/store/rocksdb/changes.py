@@ -46,6 +46,8 @@ class Changes:
         del book.calls[call.id]
         book.free_slot(call.slot)
         book.lanes.ended(call.lane_host)
+        if call.lane_host == keys.SUSPECTS:
+            book.lanes.ended(call.spec.host.encode())
         book.keep_attempt(batch, call.id, call.head)
         if head.state is State.WAITING:
             # interrupted: it never left its place in the ready index

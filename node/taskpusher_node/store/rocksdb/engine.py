@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -28,10 +27,12 @@ from ..base import (
     Claimed,
     Events,
     Filters,
+    GroupView,
     JobView,
     NewJob,
     Page,
     Pause,
+    Place,
     Put,
     QueueView,
     Settled,
@@ -62,10 +63,13 @@ _PICKS_AT_ONCE = 1_000  # entries that turn out stale before a claim gives way t
 class RocksStore:
     """A `base.Store`. All methods run on the loop of the thread that opened it."""
 
-    def __init__(self, book: Book, *, max_queues: int, scan_limit: int, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, book: Book, *, max_queues: int, max_holds: int, scan_limit: int, now_ms: Callable[[], int]
+    ) -> None:
         self._book = book
         self._now_ms = now_ms
         self._max_queues = max_queues
+        self._max_holds = max_holds
         self._commit = Commit(book.db, book.events, book.write_counts)
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
@@ -89,6 +93,7 @@ class RocksStore:
         *,
         events: Events | None = None,
         max_queues: int = 1_000,
+        max_holds: int = 1_000,
         scan_limit: int = 5_000,
         now_ms: Callable[[], int] = unix_ms,
     ) -> "RocksStore":
@@ -97,7 +102,7 @@ class RocksStore:
         Raises StoreLocked, StoreRefused, StoreFailed.
         """
         book = await asyncio.to_thread(open_book, path, name, events or Events(), now_ms())
-        return cls(book, max_queues=max_queues, scan_limit=scan_limit, now_ms=now_ms)
+        return cls(book, max_queues=max_queues, max_holds=max_holds, scan_limit=scan_limit, now_ms=now_ms)
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -147,38 +152,32 @@ class RocksStore:
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
         return Put.CREATED
 
-    async def claim(self, n: int, *, reserve: int, skip: AbstractSet[str]) -> list[Claimed]:
+    async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls."""
         self._commit.check()
         if self._commit.hides_changes:
             self._see_writes()
         book = self._book
-        hosts = {host.encode() for host in skip}
         now_ms = self._now_ms()
         taken: list[Claimed] = []
-        skipped: list[tuple[Lane, Entry]] = []
         for _ in range(n + _PICKS_AT_ONCE):
             left = n - len(taken)
-            picked = book.lanes.pick(idle_only=left <= reserve, skip=hosts) if left else None
+            picked = book.lanes.pick(idle_only=left <= reserve) if left else None
             if picked is None:
                 break
-            job = self._begin(*picked, now_ms, skip, skipped)
+            job = self._begin(*picked, now_ms)
             if job is None:
                 book.lanes.ended(picked[0].host)
             else:
                 taken.append(job)
         else:
             book.events.woke()
-        for lane, entry in skipped:
-            book.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
         if taken:
             await self._commit.written()
         return taken
 
-    def _begin(
-        self, lane: Lane, entry: Entry, now_ms: int, skip: AbstractSet[str], skipped: list[tuple[Lane, Entry]]
-    ) -> Claimed | None:
-        """Write that a job runs; None where it waits no more, its ttl is over, or its host is to be skipped."""
+    def _begin(self, lane: Lane, entry: Entry, now_ms: int) -> Claimed | None:
+        """Write that a job runs; None where it waits no more, its ttl is over, or it is a suspect of a full host."""
         book = self._book
         birth = book.birth(entry.id)
         if birth is None or entry.id in book.calls:
@@ -188,8 +187,7 @@ class RocksStore:
             return None
         if before.expires_ms is not None and before.expires_ms <= now_ms and can_expire(before):
             return None
-        if birth.spec.host in skip:
-            skipped.append((lane, entry))  # a suspect: these stand in a lane of their own, whatever their host
+        if lane.host == keys.SUSPECTS and not book.lanes.picked_suspect(lane, entry, birth.spec.host.encode()):
             return None
         head = claimed(before, now_ms)
         call = Call(book.uid_of(entry.id), entry.id, birth.added_ms, birth.spec, head, book.take_slot(), lane.host)
@@ -199,6 +197,11 @@ class RocksStore:
         book.count(birth.spec.queue, State.WAITING, -1)
         book.count(birth.spec.queue, State.RUNNING, 1)
         return Claimed(call.uid, birth.spec, head, Token(call.uid, head.attempt))
+
+    def limit_host(self, host: str, calls: int | None) -> None:
+        """Let a host run at most so many calls at once, until the store is closed."""
+        self._book.lanes.limit(host.encode(), calls)
+        self.events.woke()
 
     async def settle(self, token: Token, verdict: Verdict) -> Settled:
         """Write where a call that has ended leaves its job."""
@@ -221,9 +224,10 @@ class RocksStore:
         self._see_writes()  # what has expired is not due any more
         next_due = self._promote_due(now_ms, _PROMOTE_AT_ONCE - expired_n)
         resumes = self._resume_due(now_ms)
+        releases = self._release_due(now_ms)
         if self._commit.is_open or expired_n:
             await self._commit.durable()
-        return min((t for t in (next_due, next_expiry, resumes) if t is not None), default=None)
+        return min((t for t in (next_due, next_expiry, resumes, releases) if t is not None), default=None)
 
     def _expire(self, now_ms: int, limit: int) -> tuple[int, int | None]:
         """End at most `limit` jobs whose ttl is over; returns how many were looked at, and when the next one is."""
@@ -276,6 +280,15 @@ class RocksStore:
                 nexts.append(until_ms)
         return min(nexts, default=None)
 
+    def _release_due(self, now_ms: int) -> int | None:
+        nexts = []
+        for host, hold in list(self._book.holds.items()):
+            if hold.until_ms is not None and hold.until_ms <= now_ms:
+                self._put_hold(host, None)
+            elif hold.until_ms is not None:
+                nexts.append(hold.until_ms)
+        return min(nexts, default=None)
+
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""
         job_id = self._book.id_of(uid)
@@ -284,6 +297,14 @@ class RocksStore:
         self._commit.write_now()
         view = self._book.view(job_id)
         return earlier_attempts(self._book, job_id, view) if attempts and view is not None else view
+
+    def place(self, uid: str, count: int) -> Place:
+        """Return what stands before a job, at most `count` jobs of it."""
+        job_id = self._book.id_of(uid)
+        view = self._book.view(job_id) if job_id is not None else None
+        if view is None or view.head.state is not State.WAITING:
+            return Place()
+        return self._book.place(view.spec, view.head, count)
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing."""
@@ -327,6 +348,15 @@ class RocksStore:
         """Return how many jobs are in each state."""
         sums = [sum(column) for column in zip(*self._book.counts.values(), strict=True)]
         return dict(zip(STATES, sums, strict=True))
+
+    def groups(self) -> list[GroupView]:
+        """Return the groups of the jobs in error, the largest first."""
+        uid_of = self._book.uid_of
+        groups = sorted(self._book.groups.groups.values(), key=lambda m: (-m.count, m.group.id))
+        return [
+            GroupView(m.group, m.count, m.first_ms, m.last_ms, uid_of(m.sample) if m.sample is not None else None)
+            for m in groups
+        ]
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""
@@ -374,6 +404,30 @@ class RocksStore:
     def _put_queue(self, queue: str, record: records.QueueRecord) -> None:
         self._book.queues[queue] = record
         self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
+
+    def holds(self) -> dict[str, Pause]:
+        """Return the hosts that are held by hand."""
+        return dict(self._book.holds)
+
+    async def set_hold(self, host: str, hold: Pause | None) -> bool:
+        """Hold a host, or release it; False where it would be one more than allowed."""
+        self._commit.check()
+        if hold is not None and host not in self._book.holds and len(self._book.holds) >= self._max_holds:
+            return False
+        self._put_hold(host, hold)
+        await self._commit.durable()
+        return True
+
+    def _put_hold(self, host: str, hold: Pause | None) -> None:
+        if hold is None:
+            self._book.holds.pop(host, None)
+            self._commit.batch().delete(b"o" + host.encode())
+        else:
+            self._book.holds[host] = hold
+            self._commit.batch().put(b"o" + host.encode(), records.encode(hold))
+            if hold.until_ms is not None:
+                self.events.due(hold.until_ms)
+        self.events.held(host, hold)
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""

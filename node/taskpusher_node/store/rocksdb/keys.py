@@ -4,11 +4,14 @@
     j id                              head; absent until something happened to the job
     a id attempt:4                    earlier attempts, only of jobs that have them
     s slot:4                          what each slot runs (id, seq:8, attempt:4, started_ms:8); overwritten for ever
-    l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status; t and id inverted where newest come first
+    l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status, of errors also 0x00 group 0x00 kind;
+                                      t and id inverted where newest come first
     r queue 0x00 host 0x00 rank:1 seq:8 id     ready -> waiting_ms:8; all but seq and id is the lane
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
+    o host                            who holds a host by hand
+    g id                              a group of errors and how many there are
     m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop)
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l

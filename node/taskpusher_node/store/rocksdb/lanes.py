@@ -3,11 +3,13 @@
 A lane holds the ready jobs of one queue, host and priority. Its head is in memory, so are some more behind it
 (read-ahead); the rest stays on disk and is loaded in order, from where the last load ended, never from the front.
 Since a new job is always the last of its lane, there is nothing to merge. Pure: the disk is a function it is given.
+
+A host that runs as many calls as it may is full: its lanes are out of the heaps, so they cost a pick nothing, and come
+back when a call of it ends or it may run more.
 """
 
 from collections import deque
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import NamedTuple
@@ -62,25 +64,28 @@ Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
 
 
 class Lanes:
-    """All ready jobs. `exclusive` is the host of which never more than one call runs: the suspects of a crash."""
+    """All ready jobs. `suspects` is the host that those of a crash stand under: of them one runs at a time."""
 
     def __init__(
         self,
         load: Load,
         *,
-        exclusive: bytes,
+        suspects: bytes,
         waits: Callable[[Entry], bool] = lambda _: True,
         read_ahead: int = READ_AHEAD,
         chunk: int = CHUNK,
     ) -> None:
         self._load = load
         self._waits = waits  # whether an entry's job still waits
-        self._exclusive = exclusive
         self._read_ahead = read_ahead
+        self._share = max(chunk, read_ahead // 4)  # of one lane: a long line leaves memory to the others
         self._chunk = chunk
         self.lines: dict[str, Line] = {}
         self._turn: deque[Line] = deque()
-        self._by_host: dict[bytes, list[Lane]] = {}
+        self._open: dict[bytes, list[Lane]] = {}  # of hosts that may run one more call
+        self._full: dict[bytes, list[Lane]] = {}  # of hosts that may not, also where they have no lanes
+        self._aside: dict[bytes, list[tuple[Lane, Entry]]] = {}  # suspects of full hosts
+        self._limits: dict[bytes, int] = {suspects: 1}
         self._calls: dict[bytes, int] = {}
         self._ahead = 0
         self._seen_to = 0  # the highest seq ever in memory: of a forgotten lane, all up to it was taken
@@ -112,7 +117,12 @@ class Lanes:
         elif lane.head is None:
             self._advance(lane)
             self._rank(lane)
-        elif lane.more or self._ahead >= self._read_ahead:
+        elif (
+            lane.more
+            or self._ahead >= self._read_ahead
+            or host in self._full
+            or (lane.ahead is not None and len(lane.ahead) >= self._share)
+        ):
             lane.more = True
         else:
             if lane.ahead is None:
@@ -155,14 +165,27 @@ class Lanes:
         line.paused = on
         self._put_in_turn(line)
 
-    def pick(self, *, idle_only: bool, skip: AbstractSet[bytes]) -> tuple[Lane, Entry] | None:
+    def limit(self, host: bytes, calls: int | None) -> None:
+        """Let a host run at most so many calls at once; None is any number."""
+        if calls is None:
+            self._limits.pop(host, None)
+        else:
+            self._limits[host] = calls
+        if self._is_full(host):
+            self._take_out(host)
+            if calls == 0:
+                self._unload(host)
+        elif host in self._full:
+            self._bring_back(host)
+
+    def pick(self, *, idle_only: bool) -> tuple[Lane, Entry] | None:
         """Return the next job and take it out: of each queue in turn, by the order of its line.
 
-        With `idle_only` a job of a host with no call running, unless all ready jobs are of one host. A picked job
-        counts as a call of its host until `ended`.
+        With `idle_only` a job of a host with no call running, unless all jobs that may run are of one host. A picked
+        job counts as a call of its host until `ended`.
         """
-        if idle_only and len(self._by_host) <= len(self._calls) and all(host in self._calls for host in self._by_host):
-            if len(self._by_host) > 1:
+        if idle_only and len(self._open) <= len(self._calls) and all(host in self._calls for host in self._open):
+            if len(self._open) > 1:
                 return None
             idle_only = False
         busy: list[Lane] = []
@@ -173,7 +196,7 @@ class Lanes:
                 line.in_turn = False
                 continue
             self._turn.rotate(-1)
-            lane = self._best(line, idle_only=idle_only, skip=skip, busy=busy)
+            lane = self._best(line, idle_only=idle_only, busy=busy)
             if lane is not None:
                 return lane, self._take(lane)
         if busy and len({lane.host for lane in busy}) == 1:
@@ -182,6 +205,17 @@ class Lanes:
             return busy[0], self._take(busy[0])
         return None
 
+    def picked_suspect(self, lane: Lane, entry: Entry, host: bytes) -> bool:
+        """Tell whether a suspect that was picked may run, and count it as a call of the host it really calls.
+
+        Where that host is full the suspect steps aside, and takes its place again once the host is not.
+        """
+        if host in self._full:
+            self._aside.setdefault(host, []).append((lane, entry))
+            return False
+        self._count(host)
+        return True
+
     def ended(self, host: bytes) -> None:
         """A call of the host has ended, so its lanes move up in their lines."""
         calls = self._calls[host] - 1
@@ -189,9 +223,12 @@ class Lanes:
             self._calls[host] = calls
         else:
             del self._calls[host]
-        for lane in self._by_host.get(host, ()):
-            if len(lane.line.heap) > 1:
-                self._rank(lane)
+        if host not in self._full:
+            for lane in self._open.get(host, ()):
+                if len(lane.line.heap) > 1:
+                    self._rank(lane)
+        elif not self._is_full(host):
+            self._bring_back(host)
 
     def calls(self, host: bytes) -> int:
         """Return how many calls of a host run."""
@@ -199,18 +236,64 @@ class Lanes:
 
     def oldest_waiting_ms(self, queue: str) -> int | None:
         """Return since when the oldest job of a queue waits: lanes are in order of arrival, so it is a head."""
-        lanes = self.line(queue).lanes.values()
-        return min((lane.head.waiting_ms for lane in lanes if lane.head is not None), default=None)
+        line = self.line(queue)
+        heads = [lane.head.waiting_ms for lane in line.lanes.values() if lane.head is not None]
+        aside = [entry.waiting_ms for those in self._aside.values() for lane, entry in those if lane.line is line]
+        return min(heads + aside, default=None)
+
+    def ahead(self, queue: str, host: bytes, priority: int) -> list[tuple[bytes, int]]:
+        """Return (key, seq of the head) of the lanes of a queue and host that go before a priority, and of its own."""
+        lanes = self._full[host] if host in self._full else self._open.get(host, [])
+        return [
+            (lane.key, lane.head.seq if lane.head is not None else lane.loaded_to + 1)
+            for lane in lanes
+            if lane.line.name == queue and lane.priority >= priority
+        ]
+
+    def _is_full(self, host: bytes) -> bool:
+        limit = self._limits.get(host)
+        return limit is not None and self._calls.get(host, 0) >= limit
+
+    def _count(self, host: bytes) -> None:
+        """A call of a host begins."""
+        self._calls[host] = self._calls.get(host, 0) + 1
+        if host in self._limits and self._is_full(host):
+            self._take_out(host)
+
+    def _take_out(self, host: bytes) -> None:
+        """A host is full: what stands of it in the heaps is no ticket any more, and falls out when it comes up."""
+        if host not in self._full:
+            lanes = self._full[host] = self._open.pop(host, [])
+            for lane in lanes:
+                lane.ticket = None
+
+    def _unload(self, host: bytes) -> None:
+        """A host is held: leave its jobs on disk, for others need the memory."""
+        for lane in self._full[host]:
+            if lane.ahead:
+                self._ahead -= len(lane.ahead)
+                lane.loaded_to = lane.ahead[0].seq - 1
+                lane.ahead, lane.more = None, True
+
+    def _bring_back(self, host: bytes) -> None:
+        """A host is not full any more."""
+        lanes = self._full.pop(host)
+        if lanes:
+            self._open[host] = lanes
+        for lane in list(lanes):
+            self._rank(lane)
+        for lane, entry in self._aside.pop(host, ()):
+            self.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
 
     def _lane(self, key: bytes, queue: str, host: bytes, priority: int) -> Lane:
         line = self.line(queue)
         lane = line.lanes.get(key)
         if lane is None:
             lane = line.lanes[key] = Lane(key, line, host, priority)
-            self._by_host.setdefault(host, []).append(lane)
+            (self._full[host] if host in self._full else self._open.setdefault(host, [])).append(lane)
         return lane
 
-    def _best(self, line: Line, *, idle_only: bool, skip: AbstractSet[bytes], busy: list[Lane]) -> Lane | None:
+    def _best(self, line: Line, *, idle_only: bool, busy: list[Lane]) -> Lane | None:
         """Return the first lane of a line that may run; lanes that only `idle_only` keeps back go into `busy`."""
         aside = []
         best = None
@@ -226,9 +309,7 @@ class Lanes:
                 lane.ticket = (*rank, next(self._tickets), lane)
                 heapreplace(heap, lane.ticket)
                 continue
-            if lane.host in skip or (lane.host == self._exclusive and rank[1]):
-                aside.append(heappop(heap))
-            elif idle_only and rank[1]:
+            if idle_only and rank[1]:
                 busy.append(lane)
                 aside.append(heappop(heap))
             else:
@@ -240,7 +321,7 @@ class Lanes:
     def _take(self, lane: Lane) -> Entry:
         entry = lane.head
         assert entry is not None  # noqa: S101 - `_best` returns lanes that have one
-        self._calls[lane.host] = self._calls.get(lane.host, 0) + 1
+        self._count(lane.host)
         self._advance(lane)
         if lane.head is None and not lane.more:
             self._forget(lane)
@@ -269,6 +350,8 @@ class Lanes:
             if not lane.more:
                 self._forget(lane)
             return
+        if lane.host in self._full:
+            return
         line = lane.line
         lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, next(self._tickets), lane)
         heappush(line.heap, lane.ticket)
@@ -285,7 +368,8 @@ class Lanes:
     def _forget(self, lane: Lane) -> None:
         lane.ticket = None
         del lane.line.lanes[lane.key]
-        lanes = self._by_host[lane.host]
+        full = lane.host in self._full
+        lanes = self._full[lane.host] if full else self._open[lane.host]
         lanes.remove(lane)
-        if not lanes:
-            del self._by_host[lane.host]
+        if not lanes and not full:
+            del self._open[lane.host]

@@ -114,9 +114,12 @@ class Listing:
         _, job_id, value = entry
         if state is State.WAITING and job_id in self._book.calls:
             return None  # its entry stays until its call has ended
-        queue, host, status = records.parse_listing(value)
-        if filters.queue not in (None, queue) or filters.host not in (None, host):
+        listed = records.parse_listing(value)
+        if filters.queue not in (None, listed.queue) or filters.host not in (None, listed.host):
             return None
+        if filters.group not in (None, listed.group) or filters.error not in (None, listed.error):
+            return None
+        status = listed.status
         if filters.status is not None and (status is None or not status_in(status, filters.status)):
             return None
         view = self._book.view(job_id)

@@ -1,6 +1,7 @@
 """What stands in the store under a key: msgpack arrays behind a version byte."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +37,7 @@ _birth = msgspec.msgpack.Decoder(Birth).decode
 _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
+_hold = msgspec.msgpack.Decoder(Pause).decode
 
 
 def encode(record: Struct) -> bytes:
@@ -63,6 +65,11 @@ def decode_queue(raw: bytes) -> QueueRecord:
     return _queue(memoryview(raw)[1:])
 
 
+def decode_hold(raw: bytes) -> Pause:
+    """Read who holds a host."""
+    return _hold(memoryview(raw)[1:])
+
+
 def encode_counts(counts: list[int]) -> bytes:
     """Return a queue's counters, eight bytes a state."""
     return b"".join(n.to_bytes(8, signed=True) for n in counts)
@@ -73,21 +80,43 @@ def decode_counts(raw: bytes) -> list[int]:
     return [int.from_bytes(raw[i : i + 8], signed=True) for i in range(0, len(raw), 8)]
 
 
-def listing_value(spec: Spec, head: Head) -> bytes:
+class Listed(NamedTuple):
+    """What a listing entry says beside its key: `status` is that of the last answer, the rest is of errors."""
+
+    queue: str
+    host: str
+    status: int | None
+    group: str = ""
+    error: str = ""
+
+
+def listing_value(spec: Spec, head: Head, group: str = "") -> bytes:
     """Return what a listing says of a job beside its key, so that filters need no look at the job."""
     last = head.last
-    return _listing_value(spec.queue, spec.host, last.response.status if last is not None and last.response else "")
+    status = last.response.status if last is not None and last.response else ""
+    return _listing_value(spec.queue, spec.host, status, group, head.error.kind if head.error is not None else "")
 
 
 @lru_cache(maxsize=4096)
-def _listing_value(queue: str, host: str, status: int | str) -> bytes:
-    return f"{queue}\0{host}\0{status}".encode()
+def _listing_value(queue: str, host: str, status: int | str, group: str, error: str) -> bytes:
+    text = f"{queue}\0{host}\0{status}"
+    return (f"{text}\0{group}\0{error}" if group or error else text).encode()
 
 
-def parse_listing(value: bytes) -> tuple[str, str, int | None]:
-    """Return (queue, host, status of the last answer) of a listing entry."""
-    queue, host, status = value.decode().split("\0")
-    return queue, host, int(status) if status else None
+def parse_listing(value: bytes) -> Listed:
+    """Read a listing entry, also one that was written before errors had groups."""
+    queue, host, status, *error = value.decode().split("\0")
+    return Listed(queue, host, int(status) if status else None, *error)
+
+
+def same_listing(one: bytes | None, other: bytes) -> bool:
+    """Tell whether two listing entries say the same of a job. In which group its error was counted is history."""
+    if one == other:
+        return True
+    try:
+        return one is not None and parse_listing(one)._replace(group="") == parse_listing(other)._replace(group="")
+    except (ValueError, TypeError):
+        return False
 
 
 def zero_counts() -> list[int]:

@@ -13,6 +13,7 @@ from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, keys, records, wal
 from .book import Book
 from .db import Database, new_batch
+from .groups import Groups, decode
 from .lanes import Entry
 from .records import Birth
 from .rescue import bring_back
@@ -31,6 +32,7 @@ def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book
         backup.forget_unfinished(path)
         read_counts(book)
         _read_queues(book)
+        _read_holds(book)
         _requeue(book, now_ms)
         _open_lanes(book)
     except BaseException:
@@ -69,11 +71,12 @@ def check_format(db: Database) -> None:
 
 
 def read_counts(book: Book) -> None:
-    """Fill in the counters, and the queues that have any."""
+    """Fill in the counters, the queues that have any, and the groups of errors."""
     for key, value in book.db.all(b"c"):
         queue = key[1:].decode()
         book.counts[queue] = records.decode_counts(value)
         book.queues.setdefault(queue, records.QueueRecord())
+    book.groups = Groups({key[1:].decode(): decode(value) for key, value in book.db.all(b"g")})
 
 
 def _bring_back(db: Database) -> None:
@@ -97,6 +100,10 @@ def _read_queues(book: Book) -> None:
         book.queues[key[1:].decode()] = records.decode_queue(value)
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
+
+
+def _read_holds(book: Book) -> None:
+    book.holds = {key[1:].decode(): records.decode_hold(value) for key, value in book.db.all(b"o")}
 
 
 def _requeue(book: Book, now_ms: int) -> None:

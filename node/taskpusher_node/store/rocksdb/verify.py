@@ -16,11 +16,14 @@ from msgspec import field
 
 from taskpusher.job import Spec
 
+from ...grouping import group_of
 from ...lifecycle import FINISHED, Head, JobError, State
 from ..base import Damage, Events, Finding, StoreDamaged
 from . import keys, records
 from .book import Book
 from .db import Batch, Database
+from .groups import OTHER_GROUP, Members
+from .groups import decode as decode_members
 from .records import INDEX, Birth
 
 END = b"\xff"  # behind every table
@@ -69,11 +72,14 @@ class Walk:
         self._rules = Book(db, name, 0, Events())  # whose `enter` says what a head asks for
         self._recount: dict[str, list[int]] = defaultdict(records.zero_counts)
         self._stored: dict[str, list[int]] = {}
+        self._groups: dict[str, Members] = {}
+        self._stored_groups: dict[str, Members] = {}
         self._position = b""
         self._tables: dict[int, Callable[[bytes, bytes], list[Mend]]] = {
             ord("a"): self._attempt,
             ord("b"): self._birth,
             ord("c"): self._counts,
+            ord("g"): self._group,
             ord("j"): self._head,
             ord("l"): self._listed,
             ord("q"): self._queue,
@@ -101,6 +107,8 @@ class Walk:
             if self._live is not None:
                 self._live.moved = None
             found += self._compare_counts()
+            if self._live is None:  # else errors came and went meanwhile
+                found += self._compare_groups()
         return found
 
     def moved(self, job_id: bytes, queue: str, state: State, by: int) -> None:
@@ -136,7 +144,8 @@ class Walk:
             # the end of a ttl that came while the job ran was taken out, and is put in again where it matters
             if entry[:1] == b"x" and job_id in self._running:
                 continue
-            if self._db.peek(entry) != wanted:
+            there = self._db.peek(entry)
+            if there != wanted and not (entry[:1] == b"l" and records.same_listing(there, wanted)):
                 uid = self._rules.uid_of(job_id)
                 text = f"{uid} is {head.state}, and its entry in {_TABLE_NAMES[entry[:1]]} is missing or wrong"
                 found.append(Mend(Damage.INDEX_MISSING, text, uid, put={entry: wanted}))
@@ -158,16 +167,26 @@ class Walk:
         state = list(State)[key[1]]
         t_ms, job_id = keys.listed(key)
         birth = self._birth_of(job_id)
-        queue, host, status = records.parse_listing(value)
+        listed = records.parse_listing(value)
         if birth is None:
-            readable = {"state": state, "at_ms": t_ms, "queue": queue, "host": host, "status": status}
+            readable = {
+                "state": state,
+                "at_ms": t_ms,
+                "queue": listed.queue,
+                "host": listed.host,
+                "status": listed.status,
+            }
             return [self._job_lost(key, job_id, readable)]
         head = self._head_of(job_id, birth)
         if head is None:
             return []
         if state in FINISHED and self._db.peek(b"j" + job_id) is None:
             return [self._head_lost(job_id, birth, state, t_ms)]
-        return [] if key in self._asked(job_id, birth.spec, head) else [self._stray(key, job_id, head)]
+        if key not in self._asked(job_id, birth.spec, head):
+            return [self._stray(key, job_id, head)]
+        if listed.group:
+            self._groups.setdefault(listed.group, Members(group_of(birth.spec.host, head) or OTHER_GROUP)).count += 1
+        return []
 
     def _ready(self, key: bytes, _value: bytes) -> list[Mend]:
         lane, _seq, job_id = keys.parse_ready(key)
@@ -184,6 +203,10 @@ class Walk:
         if len(value) != len(records.encode_counts(records.zero_counts())):
             raise ValueError(f"counters of {len(value)} bytes")
         self._stored[key[1:].decode()] = records.decode_counts(value)
+        return []
+
+    def _group(self, key: bytes, value: bytes) -> list[Mend]:
+        self._stored_groups[key[1:].decode()] = decode_members(value)
         return []
 
     def _queue(self, key: bytes, value: bytes) -> list[Mend]:
@@ -241,6 +264,23 @@ class Walk:
                 text = f"queue {queue}: the counters say {stored}, its jobs are {counted}"
                 put = {b"c" + queue.encode(): records.encode_counts(counted)}
                 found.append(Mend(Damage.COUNTER_WRONG, text, put=put))
+        return found
+
+    def _compare_groups(self) -> list[Mend]:
+        found = []
+        for group_id in sorted(self._stored_groups.keys() | self._groups.keys()):
+            stored, counted = self._stored_groups.get(group_id), self._groups.get(group_id)
+            there, wanted = (members.count if members is not None else 0 for members in (stored, counted))
+            if there == wanted:
+                continue
+            key = b"g" + group_id.encode()
+            mended = stored or counted
+            put = {}
+            if mended is not None and wanted:
+                mended.count = wanted
+                put = {key: records.encode(mended)}
+            text = f"group {group_id}: its counter says {there}, there are {wanted} such errors"
+            found.append(Mend(Damage.COUNTER_WRONG, text, put=put, delete=() if put else (key,)))
         return found
 
     def _stored_now(self, queue: str) -> list[int]:

@@ -3,10 +3,11 @@
 from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
 from .changing_many import ChangingMany
-from .claiming import Claiming, Parking, QueuesInTurn, Reserve
+from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
+from .grouping import Groups
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
-from .queues import Queues
+from .queues import Holds, Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .settling import Fencing, Settling
@@ -16,6 +17,7 @@ SUITE = (
     GivenUids,
     QueueLimit,
     Claiming,
+    HostLimits,
     Reserve,
     QueuesInTurn,
     Parking,
@@ -30,7 +32,9 @@ SUITE = (
     Moving,
     Changing,
     ChangingMany,
+    Groups,
     Queues,
+    Holds,
     Reopening,
     Crashing,
 )

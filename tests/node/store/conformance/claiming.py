@@ -72,11 +72,6 @@ class Claiming:
         await bench.start()
         assert await bench.claim(5) == []
 
-    async def test_hosts_to_skip_get_no_call_and_keep_their_place(self, bench: Bench):
-        await bench.put(*(bench.job(host=host) for host in ("a:1", "b:1", "a:1", "c:1")))
-        assert hosts(await bench.claim(4, skip={"a:1", "c:1"})) == ["b:1"]
-        assert hosts(await bench.claim(4)) == ["a:1", "c:1", "a:1"]
-
     async def test_only_what_is_durable_is_claimed(self, bench: Bench):
         put = asyncio.ensure_future(bench.put(bench.job()))
         await asyncio.sleep(0)
@@ -124,6 +119,73 @@ class Claiming:
         uids += await bench.add_many(300)
         claimed += await bench.claim_uids(2_000)
         assert claimed == uids
+
+
+class HostLimits:
+    """A host runs no more calls at once than its caller lets it."""
+
+    async def test_a_held_host_gets_no_call_and_its_jobs_keep_their_place(self, bench: Bench):
+        await bench.put(*(bench.job(host=host) for host in ("a:1", "b:1", "a:1", "c:1")))
+        for host in ("a:1", "c:1"):
+            bench.store.limit_host(host, 0)
+        assert hosts(await bench.claim(4)) == ["b:1"]
+        for host in ("a:1", "c:1"):
+            bench.store.limit_host(host, None)
+        assert hosts(await bench.claim(4)) == ["a:1", "c:1", "a:1"]
+
+    async def test_a_host_at_its_limit_goes_on_when_a_call_of_it_ends(self, bench: Bench):
+        uids = await bench.add_many(4, host="a:1")
+        bench.store.limit_host("a:1", 2)
+        running = await bench.claim(4)
+        assert [job.uid for job in running] == uids[:2]
+        await bench.settle(running[0], State.COMPLETED)
+        assert await bench.claim_uids(4) == [uids[2]]
+
+    async def test_a_limit_counts_what_ran_before_and_aborts_nothing(self, bench: Bench):
+        await bench.add_many(4, host="a:1")
+        running = await bench.claim(3)
+        bench.store.limit_host("a:1", 2)
+        await bench.settle(running[0], State.COMPLETED)
+        assert await bench.claim() == []
+        await bench.settle(running[1], State.COMPLETED)
+        assert len(await bench.claim(4)) == 1
+
+    async def test_what_is_added_for_a_held_host_waits(self, bench: Bench):
+        bench.store.limit_host("a:1", 0)
+        uid = await bench.add(host="a:1")
+        assert await bench.claim() == []
+        woke = bench.heard.woke
+        bench.store.limit_host("a:1", 1)
+        assert bench.heard.woke > woke
+        assert await bench.claim_uids() == [uid]
+
+    async def test_a_job_of_a_held_host_can_be_cancelled(self, bench: Bench):
+        uids = await bench.add_many(3, host="a:1")
+        bench.store.limit_host("a:1", 0)
+        await bench.change(uids[0], Verb.CANCEL)
+        bench.store.limit_host("a:1", None)
+        assert await bench.run_all() == uids[1:]
+
+    async def test_an_interrupted_call_of_a_held_host_waits(self, bench: Bench):
+        await bench.add(host="a:1")
+        job = await bench.start()
+        bench.store.limit_host("a:1", 0)
+        await bench.settle(job, State.WAITING)
+        assert await bench.claim() == []
+        bench.store.limit_host("a:1", None)
+        assert await bench.claim_uids() == [job.uid]
+
+    async def test_a_limit_ends_with_the_store(self, bench: Bench):
+        await bench.add(host="a:1")
+        bench.store.limit_host("a:1", 0)
+        await bench.reopen()
+        assert len(await bench.claim()) == 1
+
+    async def test_the_last_slot_goes_to_a_busy_host_where_all_others_are_held(self, bench: Bench):
+        await bench.put(*(bench.job(host=host) for host in ("a:1", "a:1", "b:1", "c:1", "c:1")))
+        bench.store.limit_host("b:1", 0)
+        bench.store.limit_host("c:1", 1)
+        assert hosts(await bench.claim(3, reserve=1)) == ["a:1", "c:1", "a:1"]
 
 
 class Reserve:

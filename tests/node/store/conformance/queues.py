@@ -8,6 +8,45 @@ from taskpusher_node.store.base import Pause, Put, Verb
 from ..bench import NAME, Bench, soon
 
 
+class Holds:
+    """Hosts that are held by hand. Who claims keeps to it; the store remembers and tells."""
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_a_hold_is_kept_over_a_restart(self, bench: Bench, kill: bool):  # noqa: FBT001
+        hold = Pause("ada", bench.now_ms, bench.now_ms + 100)
+        assert await soon(bench.store.set_hold("[::1]:8080", hold))
+        assert bench.store.holds() == {"[::1]:8080": hold}
+        await (bench.kill_and_reopen() if kill else bench.reopen())
+        assert bench.store.holds() == {"[::1]:8080": hold}
+        await bench.release("[::1]:8080")
+        await (bench.kill_and_reopen() if kill else bench.reopen())
+        assert bench.store.holds() == {}
+
+    async def test_whoever_claims_is_told_of_a_hold_and_of_its_end(self, bench: Bench):
+        await bench.hold("a:1")
+        await bench.release("a:1")
+        await bench.release("b:1")  # held by itself, as the store cannot know
+        assert bench.heard.held == [("a:1", Pause("me", bench.now_ms)), ("a:1", None), ("b:1", None)]
+
+    async def test_a_hold_with_an_end_ends_by_itself(self, bench: Bench):
+        until_ms = bench.now_ms + 100
+        await bench.hold("a:1", until_ms)
+        assert bench.heard.due == [until_ms]
+        assert await bench.promote(99) == until_ms
+        assert list(bench.store.holds()) == ["a:1"]
+        assert await bench.promote(1) is None
+        assert (bench.store.holds(), bench.heard.held[-1]) == ({}, ("a:1", None))
+        await bench.kill_and_reopen()
+        assert bench.store.holds() == {}
+
+    async def test_there_are_only_so_many_holds(self, bench: Bench):
+        await bench.reopen(max_holds=2)
+        assert [await bench.hold(host) for host in ("a:1", "b:1", "c:1", "a:1")] == [True, True, False, True]
+        await bench.release("a:1")
+        assert await bench.hold("c:1")
+        assert sorted(bench.store.holds()) == ["b:1", "c:1"]
+
+
 class Queues:
     """The store as a whole, and queue by queue."""
 

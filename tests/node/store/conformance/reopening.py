@@ -191,11 +191,29 @@ class Crashing:
         await bench.kill_and_reopen()
         assert len(await bench.claim(5)) == 1
 
-    async def test_a_suspect_of_a_host_to_skip_is_skipped(self, bench: Bench):
-        await bench.add(host="a:1")
+    async def test_a_suspect_of_a_held_host_waits_beside_the_others(self, bench: Bench):
+        held, other = await bench.add(host="a:1"), await bench.add(host="b:1")
+        await bench.claim(2)
+        await bench.kill_and_reopen()
+        bench.store.limit_host("a:1", 0)
+        [job] = await bench.claim(5)
+        assert job.uid == other
+        await bench.settle(job, State.COMPLETED)
+        assert await bench.claim(5) == []
+        assert bench.store.queue("default").oldest_waiting_ms == bench.head(held).waiting_ms
+        bench.store.limit_host("a:1", 1)
+        assert await bench.claim_uids(5) == [held]
+
+    async def test_a_suspect_that_runs_counts_as_a_call_of_its_host(self, bench: Bench):
+        suspect = await bench.add(host="a:1")
         await bench.start()
         await bench.kill_and_reopen()
-        assert await bench.claim(5, skip={"a:1"}) == []
+        bench.store.limit_host("a:1", 1)
+        job = await bench.start()
+        fresh = await bench.add(host="a:1")
+        assert (job.uid, await bench.claim(5)) == (suspect, [])
+        await bench.settle(job, State.COMPLETED)
+        assert await bench.claim_uids(5) == [fresh]
 
     async def test_the_third_crash_ends_a_job(self, bench: Bench):
         uid = await bench.add()

@@ -1,0 +1,78 @@
+"""How many jobs stand in error in each group: counted in the batch that changes the job, kept under `g`."""
+
+import msgspec
+from msgspec import Struct
+
+from taskpusher.job import Spec
+
+from ...grouping import OTHER, Group, group_of
+from ...lifecycle import Head
+from . import records
+from .db import Batch
+
+GROUPS_MAX = 1_000
+
+OTHER_GROUP = Group(OTHER, "", "", "")
+
+
+class Members(Struct, array_like=True):
+    """A group, how many jobs are in it, when its errors were seen, and the newest of them where it still is one."""
+
+    group: Group
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    sample: bytes | None = None
+
+
+_decode = msgspec.msgpack.Decoder(Members).decode
+
+
+def decode(raw: bytes) -> Members:
+    """Read a group."""
+    return _decode(memoryview(raw)[1:])
+
+
+class Groups:
+    """All groups that have jobs; what is one too many counts as `other`."""
+
+    def __init__(self, groups: dict[str, Members] | None = None) -> None:
+        self.groups = groups or {}
+        self._dirty: set[str] = set()
+
+    def enter(self, job_id: bytes, spec: Spec, head: Head) -> str:
+        """A job ends in error; returns the id of its group, which its listing entry remembers."""
+        group = group_of(spec.host, head) or OTHER_GROUP
+        if group.id not in self.groups and len(self.groups) >= GROUPS_MAX:
+            group = OTHER_GROUP
+        ended_ms = head.ended_ms or 0
+        members = self.groups.get(group.id)
+        if members is None:
+            members = self.groups[group.id] = Members(group, first_ms=ended_ms)
+        members.count += 1
+        members.last_ms = max(members.last_ms, ended_ms)
+        members.sample = job_id
+        self._dirty.add(group.id)
+        return group.id
+
+    def leave(self, job_id: bytes, group_id: str) -> None:
+        """A job is no error any more."""
+        members = self.groups.get(group_id)
+        if members is None:
+            return
+        members.count -= 1
+        if members.sample == job_id:
+            members.sample = None
+        if members.count <= 0:
+            del self.groups[group_id]
+        self._dirty.add(group_id)
+
+    def write(self, batch: Batch) -> None:
+        """Put what has changed since the last write."""
+        for group_id in self._dirty:
+            members = self.groups.get(group_id)
+            if members is None:
+                batch.delete(b"g" + group_id.encode())
+            else:
+                batch.put(b"g" + group_id.encode(), records.encode(members))
+        self._dirty.clear()
