@@ -5,6 +5,7 @@ from .changing import Changing
 from .claiming import Claiming, Parking, QueuesInTurn, Reserve
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
+from .pruning import Pruning
 from .queues import Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
@@ -28,6 +29,7 @@ SUITE = (
     Filtering,
     Moving,
     Changing,
+    Pruning,
     Queues,
     Reopening,
     Crashing,
