@@ -5,9 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS.
-# A command that is named otherwise than its package stands before it.
-TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs
+# Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS and ext4,
+# failing system calls, a clock that steps. A command that is named otherwise than its package stands before it.
+TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime
 
 .PHONY: run install test test-packages check format lock clean
 

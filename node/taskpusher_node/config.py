@@ -32,6 +32,18 @@ class Config:
     stop_grace: float = _setting(30.0, "Seconds that running calls then get before they are aborted.")
     timeout: float = _setting(300.0, "Seconds a call may take, where its job does not say.")
 
+    retention: float = _setting(604_800.0, "Seconds that completed jobs are kept; 0: without limit.")
+    disk_reserve: int | None = _setting(
+        None,
+        "Bytes of disk to keep free: below it no jobs are taken, and finished ones are deleted early; 0: off. "
+        "Default: the larger of 1 GiB and 5 % of the file system, at most a fifth of it.",
+    )
+
+    retention_errors: float = _setting(
+        2_592_000.0, "Seconds that jobs in error and cancelled ones are kept; 0: without limit.", advanced=True
+    )
+    retention_count: int = _limit(1_000_000, "Most finished jobs kept, the newest; 0: without limit.")
+    ballast: int = _limit(67_108_864, "Bytes set aside in the store's folder, given up when the disk is full; 0: none.")
     insecure: bool = _setting(default=False, text="Listen beyond this machine without credentials.", advanced=True)
     unreached_status: str = _setting(
         "",

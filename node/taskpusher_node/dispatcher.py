@@ -48,6 +48,7 @@ class Dispatcher:
         self._cancelled: set[Token] = set()  # between their claim and their call
         self._wake = asyncio.Event()
         self._claiming = True
+        self._held = False
         self._idle = asyncio.Event()  # nothing runs, and the last claim found nothing
         self._loop_task: asyncio.Task[None] | None = None
         store.events.woke = self._wake.set
@@ -71,13 +72,18 @@ class Dispatcher:
         """Return how many calls run and may run, of which hosts most."""
         calls = self.targets.calls()
         hosts = dict(sorted(calls.items(), key=lambda host: -host[1])[:HOSTS_SHOWN])
-        return Slots(self.busy, self._concurrency, self._reserve, hosts, claiming=self._claiming)
+        return Slots(self.busy, self._concurrency, self._reserve, hosts, claiming=self._claiming and not self._held)
 
     def start(self) -> asyncio.Task[None]:
         """Begin to claim; returns the task that does it."""
         self._wake.set()
         self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
         return self._loop_task
+
+    def hold(self, on: bool) -> None:  # noqa: FBT001
+        """Begin no calls for a while; those that run go on."""
+        self._held = on
+        self._wake.set()
 
     async def drain(self, *, timeout_s: float | None, grace_s: float, hurry: asyncio.Event) -> None:
         """Run down what is ready; after `timeout_s` start nothing more, after `grace_s` more abort what runs.
@@ -118,8 +124,10 @@ class Dispatcher:
         while self._claiming:
             await self._wake.wait()
             self._wake.clear()
+            if self._held and not self._calls:
+                self._idle.set()  # a stop must not wait until the hold is over
             free = self._concurrency - len(self._calls)
-            if free <= 0 or not self._claiming:
+            if self._held or free <= 0 or not self._claiming:
                 continue
             self._idle.clear()
             n = min(free, CLAIM_AT_ONCE)

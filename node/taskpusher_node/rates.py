@@ -38,6 +38,11 @@ class Rates:
             for name in ("added", "completed", "errors")
         }
 
+    def finished_per_second(self) -> float:
+        """Return how many jobs ended a second, by their calls."""
+        rates = self.per_second()
+        return rates["completed"] + rates["errors"]
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(1)

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 
 import structlog
 from aiohttp import web
@@ -34,7 +35,9 @@ from .api.problems import store_problem
 from .api.queues import QueuesApi
 from .api.targets import TargetsApi
 from .config import Config
+from .diskwatch import DiskWatch
 from .dispatcher import Dispatcher, unfinished
+from .janitor import Janitor
 from .rates import Rates
 from .runner.addresses import Policy
 from .runner.http import HttpRunner
@@ -80,6 +83,7 @@ class _Node:
         self._access = Access(config.basicauth)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._stalled_at = 0.0
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
     async def run(self) -> int:
@@ -129,9 +133,12 @@ class _Node:
         scheduler = Scheduler(store, unix_ms)
         verifier = Verifier(store, status, f"stop the node and run taskpusher check --repair --store {config.store}")
         rates = Rates(store.totals)
+        disk = DiskWatch(store, status, dispatcher.hold, reserve=config.disk_reserve, ballast=config.ballast)
+        janitor = Janitor(store, config, status, disk, finish_rate=rates.finished_per_second, now_ms=unix_ms)
+        await disk.look()  # before a job can be taken
         http = await self._start_http(sockets, self._app(store, dispatcher, rates))
         rates.start()
-        for task in (dispatcher.start(), scheduler.start()):
+        for task in (dispatcher.start(), scheduler.start(), janitor.start(), disk.start()):
             task.add_done_callback(self._ended)
         if not store.stopped_clean:
             verifier.start().add_done_callback(self._ended)
@@ -146,10 +153,12 @@ class _Node:
         store.park()
         await verifier.stop()
         await scheduler.stop()
+        await janitor.stop()
         if status.failure is None:
             await dispatcher.drain(timeout_s=config.drain_timeout, grace_s=config.stop_grace, hurry=self._hurry)
         else:
             await dispatcher.stop()
+        await disk.stop()
         await rates.stop()
         await runner.close()
         await http.cleanup()
@@ -232,7 +241,11 @@ class _Node:
 
     def _stalled(self, on: bool) -> None:  # noqa: FBT001
         self._status.stalled = on
-        log.warning("store", stalled=on)
+        if on:
+            self._stalled_at = monotonic()
+            log.warning("store", stalled=True)
+        else:
+            log.warning("store", stalled=False, seconds=round(monotonic() - self._stalled_at, 3))
 
     def _failed(self, reason: str) -> None:
         self._status.failure = reason

@@ -4,13 +4,14 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """The phases of a node's life, and its two troubles."""
+    """The phases of a node's life, and its three troubles."""
 
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
     STOPPING = "stopping"
     STALLED = "stalled"
+    DISK_LOW = "disk-low"
     FAILED = "failed"
 
 
@@ -24,6 +25,7 @@ class Status:
         self.base = Phase.STARTING
         self.draining = False
         self.stalled = False
+        self.disk_low: str | None = None  # a sentence
         self.failure: str | None = None
         self.name: str | None = None
         self.store_id: str | None = None
@@ -51,12 +53,14 @@ class Status:
             return self.base
         if self.stalled:
             return Phase.STALLED
+        if self.disk_low is not None:
+            return Phase.DISK_LOW
         return Phase.DRAINING if self.draining else Phase.READY
 
     @property
     def accepts_adds(self) -> bool:
         """Whether POST /add is answered 201; while stopping it is, and parked for the next start."""
-        return self.phase in _TAKES_ADDS and not self.draining
+        return self.phase in _TAKES_ADDS and not self.draining and self.disk_low is None
 
     @property
     def reason(self) -> str | None:
@@ -67,5 +71,6 @@ class Status:
             Phase.DRAINING: "drained by hand; POST /resume takes jobs again",
             Phase.STOPPING: "stopping; new jobs are kept for the next start",
             Phase.STALLED: "the store cannot write at the moment",
+            Phase.DISK_LOW: self.disk_low,
             Phase.FAILED: f"failed: {self.failure}",
         }[self.phase]

@@ -166,6 +166,12 @@ class Busy(Problem):
     type, status, title = "busy", 503, "The node has as much to do as it takes"
 
 
+class DiskLow(Problem):
+    """The node's disk is nearly full."""
+
+    type, status, title = "disk-low", 507, "The node has too little disk left to take jobs"
+
+
 class UnknownOutcome(Problem):
     """The write may have happened; repeating the same call is safe."""
 

@@ -22,6 +22,7 @@ class NodeProcess:
         self.log = folder / "node.log"
         self.flags = flags
         self.env = env or {}
+        self.command: tuple[str | Path, ...] = (Path(sys.executable).with_name("taskpusher"),)
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None
         self.command = [str(Path(sys.executable).with_name("taskpusher"))]

@@ -1,17 +1,11 @@
 """A disk that is full: the node fails closed, and what it acknowledged is there when there is room again."""
 
-import os
-import subprocess
-
 import pytest
 
+from .mounts import as_root
 from .processes import NodeProcess, until
 
 BATCH = [{"url": "http://127.0.0.1:1/", "method": "POST", "body": "x" * 2_000}] * 100
-
-
-def _as_root(*command):
-    subprocess.run([*([] if os.geteuid() == 0 else ["sudo"]), *command], check=True)
 
 
 @pytest.fixture
@@ -19,15 +13,15 @@ def small_disk(tmp_path):
     """A file system of 24 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    _as_root("mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", folder)
+    as_root("mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", folder)
     yield folder
-    _as_root("umount", folder)
+    as_root("umount", folder)
 
 
 async def test_what_was_acknowledged_before_the_disk_was_full_is_there_afterwards(small_disk, tmp_path, http):
     node = NodeProcess(tmp_path)
     node.store = small_disk / "store"
-    await node.start()
+    await node.start("--disk-reserve=0")
     acknowledged = []
     async with http.post(f"{node.url}/queues/default/pause"):
         pass
@@ -41,8 +35,8 @@ async def test_what_was_acknowledged_before_the_disk_was_full_is_there_afterward
     assert await node.wait() == 1
     assert b"Traceback" not in node.log.read_bytes()
 
-    _as_root("mount", "-o", "remount,size=200m", small_disk)
-    await node.start()
+    as_root("mount", "-o", "remount,size=200m", small_disk)
+    await node.start("--disk-reserve=0")
     try:
         seen = await until(http, node)
         assert seen["waiting"] >= len(acknowledged) > 1_000

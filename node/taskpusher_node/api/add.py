@@ -22,6 +22,7 @@ from ..store.base import NewJob, Put, Store
 from . import answers
 from .problems import store_problem
 
+_DISK_RETRY_S = 30  # space comes back by deletion or by hand, neither at once
 _TRACE_MAX = 512  # characters of a trace header
 SLICE_S = 0.005  # of validating an array, before the loop gets its turn
 _ANSWERS_HELD = 2_000  # parts of NDJSON answers that wait for a client to read
@@ -56,7 +57,7 @@ class AddApi:
             207: list[answers.OneOfMany],
             422: list[answers.OneOfMany],
         },
-        problems=[errors.Conflict, errors.Draining],
+        problems=[errors.Conflict, errors.Draining, errors.DiskLow],
     )
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
@@ -86,6 +87,8 @@ class AddApi:
             raise errors.Draining("the node is drained; POST /resume takes jobs again", retry_after_s=5)
         if self._status.phase is Phase.STALLED:
             raise errors.Stalled("nothing was stored; send it again", retry_after_s=1)
+        if self._status.disk_low is not None:
+            raise errors.DiskLow(self._status.disk_low, retry_after_s=_DISK_RETRY_S)
 
     def _check_no_query(self, request: web.Request) -> None:
         if request.query:

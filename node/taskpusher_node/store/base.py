@@ -1,10 +1,10 @@
 """What a store of jobs can do: semantic and async, so that no key, batch or iterator of an engine crosses it.
 
-Every operation that changes something returns when the flush that covers it is done, except `claim` and
-`settle`, which nobody waits for: they are written at once and flushed within 10 ms.
+Every operation that changes something returns when the flush that covers it is done, except `claim`, `settle` and
+`prune`, which nobody waits for: they are written at once and flushed within 10 ms.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -245,6 +245,30 @@ class Backup(Struct, frozen=True):
     jobs: int
 
 
+class Why(StrEnum):
+    """Why the node itself deletes finished jobs."""
+
+    AGE = "age"
+    COUNT = "count"
+    DISK = "disk"
+
+
+class Pruned(NamedTuple):
+    """How many jobs were deleted, and whether there may be more to delete."""
+
+    n: int
+    more: bool
+
+
+class Health(Struct, frozen=True):
+    """The state of the engine, and of its disk when that was last measured."""
+
+    healthy: bool  # it takes writes
+    disk_bytes: int  # of the whole file system
+    free_bytes: int
+    sizes: dict[str, int]  # bytes on disk by kind of file
+
+
 class Totals(Struct):
     """How often something happened since the store was opened."""
 
@@ -254,6 +278,10 @@ class Totals(Struct):
     fenced: int = 0
     requeued: int = 0
     damaged: int = 0  # entries that a verification found to be wrong
+    deleted: int = 0  # by hand
+    deleted_age: int = 0
+    deleted_count: int = 0
+    deleted_disk: int = 0
 
 
 def _nothing(*_: object) -> None:
@@ -349,6 +377,24 @@ class Store(Protocol):
         what leaves the state meanwhile. No job is changed twice in a walk, also not one that comes back into the state:
         `verb` is one of those that VERB_STATES allows. Raises UnknownPosition.
         """
+
+    async def prune(self, why: Why, before_ms: Mapping[State, int], n: int) -> Pruned:
+        """Delete at most `n` finished jobs that ended before a time, oldest first; `before_ms` names their states.
+
+        Bounded by about 5 ms as well. The oldest come first, across states too.
+        """
+
+    async def reclaim(self) -> None:
+        """Give the space of what was pruned back to the file system. May take long; everything else goes on."""
+
+    async def measure(self) -> Health:
+        """Look at the disk now."""
+
+    def health(self) -> Health:
+        """Return the state of the engine, and of its disk when that was last measured."""
+
+    async def keep_ballast(self, n_bytes: int) -> None:
+        """Set space aside, which is given up when the disk is full, so that the next start can open and delete."""
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""

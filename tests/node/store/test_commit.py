@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskpusher_node.store.base import Events, StoreBusy, StoreFailed, StoreUnknown
+from taskpusher_node.store.rocksdb import db as database
 from taskpusher_node.store.rocksdb.commit import Commit
 from taskpusher_node.store.rocksdb.db import Batch, Database, Stalled
 
@@ -302,3 +303,22 @@ async def test_a_close_after_a_failure_ends(db: Troubled):
     await turns()
     assert commit.failure is not None
     await soon(commit.close())
+
+
+async def test_real_stalls_are_waited_for_and_lose_nothing(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database, "_MEMTABLE_BYTES", 64 << 10)  # so small that RocksDB cannot flush as fast as it fills
+    db = Database(tmp_path / "small")
+    commit = Commit(db, told.events(), lambda batch: None)
+    keys = [b"%d" % i for i in range(400)]
+    for start in range(0, len(keys), 4):
+        for key in keys[start : start + 4]:
+            commit.batch().put(key, b"x" * 15_000)
+        if not commit.write_now():
+            await soon(commit.written())
+    await soon(commit.durable())
+    assert told.failed == []
+    assert told.stalled[:2] == [True, False]
+    assert told.stalled[-1] is False
+    assert all(db.get(key) is not None for key in keys)
+    await soon(commit.close())
+    db.close()

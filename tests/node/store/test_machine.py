@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, Put, Settled, Verb, Verification
+from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, Put, Settled, Verb, Verification, Why
 
 from .bench import Bench, close
 from .conftest import RocksEngine
@@ -235,6 +235,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(state=st.sampled_from(State), limit=st.integers(1, 4))
     def walk(self, state: State, limit: int):
         assert self.do(self.bench.walk(state, limit)) == self.model.listing(state)
+
+    @rule(n=st.integers(1, 3), age_ms=st.sampled_from([0, 1, 100]))
+    def prune(self, n: int, age_ms: int):
+        before_ms = self.now_ms - age_ms
+        pruned = self.do(self.bench.store.prune(Why.AGE, dict.fromkeys(FINISHED, before_ms), n))
+        old = sorted((job.t_ms, job.uid) for job in self.model.those(*FINISHED) if job.t_ms < before_ms)
+        assert pruned.n == min(n, len(old)) or pruned.more
+        for _, uid in old[: pruned.n]:
+            del self.model.jobs[uid]
 
     @rule()
     def walk_groups(self):

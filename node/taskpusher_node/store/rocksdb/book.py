@@ -8,7 +8,7 @@ from msgspec import Struct
 from taskpusher import uid as uids
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
-from ...lifecycle import Head, State, can_expire, snippet
+from ...lifecycle import FINISHED, Head, State, can_expire, snippet
 from ..base import Events, JobView, Pause, Place, Totals
 from . import keys, records
 from .db import Batch, Database
@@ -49,6 +49,8 @@ class Book:
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"
+        self.ended_since = dict.fromkeys(FINISHED, 0)  # of the finished these are times
+        self._swept_ms = 0  # the highest of them
         self.durable_seq = opens << _SEQ_BITS
         self.last_seq = self.durable_seq
         self.parked_at: int | None = None
@@ -151,6 +153,8 @@ class Book:
             self.first_waiting = min(self.first_waiting, key)
         elif state is State.SCHEDULED:
             self.first_due = min(self.first_due, key)
+        elif t_ms < self._swept_ms:  # the clock has stepped back
+            self.ended_since[state] = min(self.ended_since[state], t_ms)
         self.put_expiry(batch, job_id, head)
         self.count(spec.queue, state, 1)
         if self.moved is not None:
@@ -201,6 +205,18 @@ class Book:
     def earlier_attempts(self, job_id: bytes) -> list[tuple[bytes, bytes]]:
         """Return the entries of a job's earlier attempts, oldest first."""
         return self.db.scan(keys.attempt_key(job_id, 0), keys.attempt_key(job_id, 2**32 - 1), records.ATTEMPTS_KEPT)
+
+    def forget(self, batch: Batch, job_id: bytes) -> None:
+        """Delete a job that `leave` has taken out of its listing."""
+        for key, _ in self.earlier_attempts(job_id):
+            batch.delete(key)
+        batch.delete(b"j" + job_id)
+        batch.delete(b"b" + job_id)
+
+    def swept(self, state: State, until_ms: int) -> None:
+        """Remember that no job of a finished state is there that ended before a time."""
+        self.ended_since[state] = max(self.ended_since[state], until_ms)
+        self._swept_ms = max(self._swept_ms, until_ms)
 
     def count(self, queue: str, state: State, by: int) -> None:
         """Change a counter; the open batch writes it as an absolute value."""

@@ -106,8 +106,6 @@ class Changes:
             return Changed.WRONG_STATE
         batch = self._commit.batch()
         self._book.leave(batch, job_id, spec, head)
-        for key, _ in self._book.earlier_attempts(job_id):
-            batch.delete(key)
-        batch.delete(b"j" + job_id)
-        batch.delete(b"b" + job_id)
+        self._book.forget(batch, job_id)
+        self._book.totals.deleted += 1
         return Changed.DONE

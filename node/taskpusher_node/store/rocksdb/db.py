@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rocksdict import (
     AccessType,
+    BottommostLevelCompaction,
     Checkpoint,
+    CompactOptions,
     DBRecoveryMode,
     Options,
     Rdict,
@@ -21,7 +23,6 @@ from rocksdict import (
 from ..base import Recovery, StoreDamaged, StoreFailed, StoreLocked, StoreRefused
 from . import wal
 
-Batch = WriteBatch
 _BLOB_BYTES = 65_536
 _MEMTABLE_BYTES = 32 << 20
 _PAGE = 1_000
@@ -36,9 +37,26 @@ class Stalled(Exception):
     """RocksDB would have to wait before this write; it was not done."""
 
 
+class Batch(list[tuple[bytes, bytes | None]]):
+    """What one write is to change: keys with their new values, None for those to delete, in order.
+
+    Kept here until it is done, for RocksDB's own batch is gone after a try that stalled. A list is the cheapest way.
+    """
+
+    __slots__ = ()
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a key."""
+        self.append((key, value))
+
+    def delete(self, key: bytes) -> None:
+        """Let a key go."""
+        self.append((key, None))
+
+
 def new_batch() -> Batch:
     """Return an empty batch of raw keys and values."""
-    return WriteBatch(raw_mode=True)
+    return Batch()
 
 
 class Database:
@@ -112,10 +130,17 @@ class Database:
 
     def write(self, batch: Batch) -> None:
         """Write a batch without flushing it; raises Stalled (nothing was written) or StoreFailed."""
+        native = WriteBatch(raw_mode=True)
+        put, delete = native.put, native.delete
+        for key, value in batch:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
         try:
-            self._db.write(batch, self._write_options)
+            self._db.write(native, self._write_options)
         except Exception as error:
-            if "Incomplete" in str(error):
+            if "Write stall" in str(error):
                 raise Stalled from error
             raise _failure(error) from error
 
@@ -182,6 +207,17 @@ class Database:
         try:
             self._db.flush()
             Checkpoint(self._db).create_checkpoint(str(target))
+        except Exception as error:
+            raise _failure(error) from error
+
+    def compact(self, start: bytes, end: bytes) -> None:
+        """Rewrite a range without what was deleted in it. Meant for a thread: it releases the GIL."""
+        options = CompactOptions()
+        # else files are only moved
+        options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
+        options.set_exclusive_manual_compaction(False)  # those that the engine needs meanwhile go on
+        try:
+            self._db.compact_range(start, end, options)
         except Exception as error:
             raise _failure(error) from error
 

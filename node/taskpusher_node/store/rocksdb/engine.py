@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -28,11 +28,13 @@ from ..base import (
     Events,
     Filters,
     GroupView,
+    Health,
     JobView,
     NewJob,
     Page,
     Pause,
     Place,
+    Pruned,
     Put,
     QueueView,
     Settled,
@@ -43,14 +45,16 @@ from ..base import (
     Token,
     Verb,
     Walked,
+    Why,
 )
-from . import keys, records
+from . import disk, keys, records
 from .backup import make_backup
 from .book import Book, Call
 from .changes import Changes
 from .commit import Commit
 from .lanes import Entry, Lane
 from .listing import Listing, earlier_attempts
+from .prune import Prune
 from .recovery import in_words, open_book
 from .verify import Walk
 from .walk import BulkWalk
@@ -64,8 +68,17 @@ class RocksStore:
     """A `base.Store`. All methods run on the loop of the thread that opened it."""
 
     def __init__(
-        self, book: Book, *, max_queues: int, max_holds: int, scan_limit: int, now_ms: Callable[[], int]
+        self,
+        folder: Path,
+        book: Book,
+        *,
+        max_queues: int,
+        max_holds: int,
+        scan_limit: int,
+        now_ms: Callable[[], int],
     ) -> None:
+        self._folder = folder
+        self._ballast = disk.Ballast(folder)
         self._book = book
         self._now_ms = now_ms
         self._max_queues = max_queues
@@ -73,6 +86,9 @@ class RocksStore:
         self._commit = Commit(book.db, book.events, book.write_counts)
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
+        self._prune = Prune(book, self._commit)
+        self._reclaiming: asyncio.Future[None] | None = None
+        self._measured = (disk.space(folder), disk.sizes(folder))
         self._advanced_ms = 0
         self._backup: asyncio.Task[Backup] | None = None
         self._closing = threading.Event()
@@ -101,8 +117,14 @@ class RocksStore:
 
         Raises StoreLocked, StoreRefused, StoreFailed.
         """
-        book = await asyncio.to_thread(open_book, path, name, events or Events(), now_ms())
-        return cls(book, max_queues=max_queues, max_holds=max_holds, scan_limit=scan_limit, now_ms=now_ms)
+        events = events or Events()
+        try:
+            book = await asyncio.to_thread(open_book, path, name, events, now_ms())
+        except StoreFailed as error:
+            if not (disk.says_full(str(error)) and disk.Ballast(path).give_up()):
+                raise
+            book = await asyncio.to_thread(open_book, path, name, events, now_ms())
+        return cls(path, book, max_queues=max_queues, max_holds=max_holds, scan_limit=scan_limit, now_ms=now_ms)
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -119,6 +141,10 @@ class RocksStore:
                 self._commit.batch().put(keys.CLEAN, b"")
             await self._commit.close()
         finally:
+            if self._reclaiming is not None:
+                await asyncio.wait({self._reclaiming})
+            if disk.says_full(self._commit.failure or ""):
+                self._ballast.give_up()
             # a failure was told when it happened, and a broken database only repeats it
             with suppress(StoreFailed) if self._commit.failure is not None else nullcontext():
                 await asyncio.to_thread(self._book.db.close)
@@ -343,6 +369,42 @@ class RocksStore:
                 raise StoreUnknown(self._commit.failure)  # the parts before it may have happened
             await self._commit.durable()
         return walked
+
+    async def prune(self, why: Why, before_ms: Mapping[State, int], n: int) -> Pruned:
+        """Delete at most `n` finished jobs that ended before a time, oldest first."""
+        self._commit.check()
+        self._see_writes()
+        pruned = self._prune.delete_oldest(why, before_ms, n)
+        if pruned.n:
+            await self._commit.written()
+        return pruned
+
+    async def reclaim(self) -> None:
+        """Give the space of what was pruned back to the file system."""
+        ranges = self._prune.ranges_to_reclaim()
+        if ranges:
+            # shielded: a close has to wait for the thread, whatever became of who asked
+            self._reclaiming = asyncio.ensure_future(asyncio.to_thread(self._compact, ranges))
+            await asyncio.shield(self._reclaiming)
+
+    def _compact(self, ranges: list[tuple[bytes, bytes]]) -> None:
+        for start, end in ranges:
+            self._book.db.compact(start, end)
+
+    async def measure(self) -> Health:
+        """Look at the disk now."""
+        self._measured = await asyncio.to_thread(lambda: (disk.space(self._folder), disk.sizes(self._folder)))
+        return self.health()
+
+    def health(self) -> Health:
+        """Return the state of the engine, and of its disk when that was last measured."""
+        (disk_bytes, free_bytes), sizes = self._measured
+        healthy = self._commit.failure is None and not self._commit.stalled
+        return Health(healthy, disk_bytes, free_bytes, sizes)
+
+    async def keep_ballast(self, n_bytes: int) -> None:
+        """Set space aside, which is given up when the disk is full."""
+        await asyncio.to_thread(self._ballast.keep, n_bytes)
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""

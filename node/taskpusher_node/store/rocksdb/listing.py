@@ -84,7 +84,7 @@ class Listing:
         """Return the next entries behind a position, and whether they are the last ones."""
         if state is State.RUNNING:
             return self._running(position, filters), True
-        since_ms = max(filters.since_ms or 0, 0)
+        since_ms = max(filters.since_ms or 0, self._book.ended_since.get(state, 0))
         until_ms = keys.T_MAX if filters.until_ms is None else filters.until_ms
         if until_ms <= since_ms:
             return [], True

@@ -7,6 +7,7 @@ from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .grouping import Groups
 from .paging import Filtering, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
+from .pruning import Pruning
 from .queues import Holds, Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
@@ -33,6 +34,7 @@ SUITE = (
     Changing,
     ChangingMany,
     Groups,
+    Pruning,
     Queues,
     Holds,
     Reopening,
