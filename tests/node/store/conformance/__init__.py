@@ -10,6 +10,7 @@ from .queues import Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .settling import Fencing, Settling
+from .telling import Remembering, Tallying
 
 SUITE = (
     Adding,
@@ -33,6 +34,8 @@ SUITE = (
     Queues,
     Reopening,
     Crashing,
+    Remembering,
+    Tallying,
 )
 
 __all__ = ["SUITE"]
