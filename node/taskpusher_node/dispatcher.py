@@ -16,7 +16,7 @@ from taskpusher.job import Spec
 from taskpusher.masking import mask_text
 
 from .lifecycle import FINISHED, Head, Verdict
-from .retry import Kind, Outcome, judge
+from .retry import Kind, Outcome, judge, result_of
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
 
 PROGRESS_EVERY_S = 5.0
@@ -172,7 +172,7 @@ class Dispatcher:
             queue=job.spec.queue,
             host=job.spec.host,
             call=attempt.n,
-            outcome=attempt.outcome,
+            result=result_of(verdict),
             status=status,
             duration=round(attempt.duration_s, 6),
             state=state,

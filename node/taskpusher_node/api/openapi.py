@@ -16,6 +16,7 @@ from .add import AddApi
 from .backup import BackupApi
 from .jobs import JobsApi
 from .listings import STATES, ListingsApi
+from .metrics import MetricsApi
 from .node import HealthApi, NodeApi
 from .queues import QueuesApi
 
@@ -43,7 +44,7 @@ class ContractApi:
         return web.Response(body=DOCUMENT, headers={"Content-Type": "application/json", headers.VERSION: __version__})
 
 
-PARTS = (HealthApi, AddApi, JobsApi, ListingsApi, QueuesApi, NodeApi, BackupApi, ContractApi)
+PARTS = (HealthApi, AddApi, JobsApi, ListingsApi, QueuesApi, NodeApi, BackupApi, MetricsApi, ContractApi)
 DOCUMENT = codec.to_json(
     document(_DESCRIPTION, (found for part in PARTS for _, found in operations(part)), _PATH_FIELDS)
 )

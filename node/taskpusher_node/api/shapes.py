@@ -4,10 +4,12 @@ import base64
 from typing import Any, Final
 
 from taskpusher import codec
+from taskpusher.histogram import quantile
 from taskpusher.job import Backoff, Spec
 from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import Attempt, JobError, Response, State, snippet
+from ..rings import Bucket
 from ..store.base import JobView, Pause, QueueView
 from . import answers
 
@@ -70,6 +72,20 @@ def queue(view: QueueView) -> answers.Queue:
         "paused": _pause(view.pause),
         "counts": counts(view.counts),
         "oldest_waiting": codec.to_time(view.oldest_waiting_ms),
+    }
+
+
+def series(buckets: list[Bucket]) -> answers.Series:
+    """Return buckets column by column, as charts take them."""
+    p95 = [quantile(0.95, bucket.durations) for bucket in buckets]
+    return {
+        "t": [bucket.t for bucket in buckets],
+        "added": [bucket.added for bucket in buckets],
+        "completed": [bucket.completed for bucket in buckets],
+        "errors": [bucket.errors for bucket in buckets],
+        "waiting": [bucket.waiting for bucket in buckets],
+        "p95": [None if value is None else round(value, 6) for value in p95],
+        "duration_hist": [bucket.durations for bucket in buckets],
     }
 
 

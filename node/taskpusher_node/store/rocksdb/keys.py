@@ -9,8 +9,8 @@
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
-    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop), and
-                                      what a node remembers as memo.NAME
+    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
+                                      and what a node remembers as memo.NAME
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
 and r: a claim writes its slot and nothing else, the list of running jobs is in memory.
