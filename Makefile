@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS and ext4,
-# failing system calls, a clock that steps. A command that is named otherwise than its package stands before it.
-TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime
+# failing system calls, a clock that steps, a
+# scraper. A command that is named otherwise than its package stands before it.
+TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime prometheus
 
 .PHONY: run install test test-packages check format lock clean
 
@@ -31,7 +32,7 @@ test-packages:
 	    command -v $${package%:*} >/dev/null || missing="$$missing $${package#*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	    echo "The tests need these Debian packages, which are installed now:$$missing"; \
-	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq $$missing; \
+	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 
 test: install test-packages  ## install what the tests need and run them all

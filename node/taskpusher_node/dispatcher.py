@@ -16,7 +16,7 @@ from taskpusher.job import Spec
 from taskpusher.masking import mask_text
 
 from .lifecycle import FINISHED, Head, State, Verdict
-from .retry import Kind, Outcome, judge, retry_after_s
+from .retry import Kind, Outcome, judge, result_of, retry_after_s
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
 from .targets import Targets
 from .why import Slots
@@ -207,7 +207,7 @@ class Dispatcher:
             queue=job.spec.queue,
             host=job.spec.host,
             call=attempt.n,
-            outcome=attempt.outcome,
+            result=result_of(verdict),
             status=status,
             duration=round(attempt.duration_s, 6),
             state=state,

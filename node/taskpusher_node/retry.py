@@ -33,6 +33,18 @@ class Kind(StrEnum):
     DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
 
 
+# the one word by which log and metrics tell how a call ended; an answer counts by its status, whatever follows from it
+SUCCESS = "success"
+_ANSWERS = (Kind.ANSWERED, Kind.UNAVAILABLE)
+_STATUS_RESULTS = {4: "status_4xx", 5: "status_5xx"}
+RESULTS = (
+    SUCCESS,
+    *_STATUS_RESULTS.values(),
+    "status_429",
+    "status_other",
+    *(kind.value for kind in Kind if kind not in _ANSWERS),
+)
+
 NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
 SAYS_NOTHING = frozenset({Kind.ABORTED, Kind.LOCAL, Kind.DENIED, Kind.STALE})  # of a target: all others reached it
 _STAYS = frozenset({Kind.ABORTED, Kind.STALE})
@@ -78,6 +90,19 @@ def judge(
     if delay_s is None:
         delay_s = backoff_delay_s(spec.backoff, tries, random_share())
     return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + round(delay_s * 1000), tries=1)
+
+
+def result_of(verdict: Verdict) -> str:
+    """Return which of RESULTS a call that has ended is."""
+    attempt = verdict.attempt
+    if verdict.to is State.COMPLETED:
+        return SUCCESS
+    if verdict.to is State.CANCELLED:
+        return Kind.ABORTED.value
+    if attempt.response is None or attempt.outcome not in _ANSWERS:
+        return attempt.outcome
+    status = attempt.response.status
+    return "status_429" if status == 429 else _STATUS_RESULTS.get(status // 100, "status_other")  # noqa: PLR2004
 
 
 def is_stale(attempt: Attempt | None) -> bool:

@@ -20,6 +20,7 @@ from taskpusher.access import Access
 from taskpusher.clock import unix_ms
 from taskpusher.connections import GuardedRunner, Limits, end_half_open
 from taskpusher.contract import routes
+from taskpusher.exposition import Exposition, HttpTally
 from taskpusher.guard import Guard
 from taskpusher.origin import Origins
 
@@ -29,6 +30,7 @@ from .api.backup import BackupApi
 from .api.explain import ExplainApi
 from .api.jobs import JobsApi
 from .api.listings import ListingsApi
+from .api.metrics import MetricsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
 from .api.openapi import ContractApi
 from .api.problems import store_problem
@@ -38,6 +40,7 @@ from .config import Config
 from .diskwatch import DiskWatch
 from .dispatcher import Dispatcher, unfinished
 from .janitor import Janitor
+from .metrics import LoopLag, NodeMetrics
 from .rates import Rates
 from .runner.addresses import Policy
 from .runner.http import HttpRunner
@@ -84,6 +87,8 @@ class _Node:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stalled_at = 0.0
+        self._http: web.AppRunner | None = None
+        self._http_tally = HttpTally()
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
     async def run(self) -> int:
@@ -132,12 +137,14 @@ class _Node:
         )
         scheduler = Scheduler(store, unix_ms)
         verifier = Verifier(store, status, f"stop the node and run taskpusher check --repair --store {config.store}")
-        rates = Rates(store.totals)
+        rates = Rates(store, unix_ms)
+        lag = LoopLag()
         disk = DiskWatch(store, status, dispatcher.hold, reserve=config.disk_reserve, ballast=config.ballast)
         janitor = Janitor(store, config, status, disk, finish_rate=rates.finished_per_second, now_ms=unix_ms)
         await disk.look()  # before a job can be taken
-        http = await self._start_http(sockets, self._app(store, dispatcher, rates))
+        http = await self._start_http(sockets, self._app(store, dispatcher, rates, lag))
         rates.start()
+        lag.start()
         for task in (dispatcher.start(), scheduler.start(), janitor.start(), disk.start()):
             task.add_done_callback(self._ended)
         if not store.stopped_clean:
@@ -159,19 +166,31 @@ class _Node:
         else:
             await dispatcher.stop()
         await disk.stop()
+        await lag.stop()
         await rates.stop()
         await runner.close()
         await http.cleanup()
         for sock in sockets:
             sock.close()
 
-    def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates) -> web.Application:
+    def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates, lag: LoopLag) -> web.Application:
         config, status = self._config, self._status
         app = web.Application(client_max_size=self._config.max_request_bytes)
         slots: Callable[[], Slots] = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
+        add = AddApi(store, config, status, unix_ms)
+        metrics = NodeMetrics(
+            store,
+            status,
+            slots=lambda: (dispatcher.busy, dispatcher.limit),
+            targets=dispatcher.targets,
+            rejected=add.rejected,
+            connections=self._connections,
+            lag=lag,
+            now_ms=unix_ms,
+        )
         for part in (
             HealthApi(status),
-            AddApi(store, config, status, unix_ms),
+            add,
             JobsApi(store, config, self._stop),
             ListingsApi(store, unix_ms),
             QueuesApi(store, config.max_queues, unix_ms),
@@ -179,6 +198,7 @@ class _Node:
             ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
+            MetricsApi(Exposition(metrics.collect, self._http_tally.collect)),
             ContractApi(),
         ):
             app.add_routes(routes(part))
@@ -200,6 +220,7 @@ class _Node:
             exempt=OPEN_PATHS,
             max_in_flight=config.max_in_flight,
             translate=store_problem,
+            observe=self._http_tally.observe,
         )
         limits = Limits(
             connections=_connections(config),
@@ -209,9 +230,14 @@ class _Node:
         )
         runner = GuardedRunner(app, guard, limits, shutdown_s=SHUTDOWN_S)
         await runner.setup()
+        self._http = runner
         for sock in sockets:
             await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
         return runner
+
+    def _connections(self) -> int:
+        server = self._http.server if self._http is not None else None
+        return len(server.connections) if server is not None else 0
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

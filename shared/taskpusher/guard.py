@@ -13,6 +13,8 @@ from .origin import Origins
 from .web import ROLE, USER, problem_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Observe = Callable[[web.Request, int, float], None]
+"""Hears of every answer: its request, its status, and how many seconds it took."""
 
 _FETCH_SITE = istr("Sec-Fetch-Site")
 _ADMIN = Role.ADMIN
@@ -39,18 +41,26 @@ class Guard:
         exempt: frozenset[str],
         max_in_flight: int,
         translate: Callable[[Exception], errors.Problem | None],
+        observe: Observe,
     ) -> None:
         self._access = access
         self._origins = origins
         self._exempt = exempt
         self._max_in_flight = max_in_flight
         self._translate = translate
+        self._observe = observe
         self._in_flight = 0
         self._failed_logins = 0
         self._tell_again = 0.0
 
     async def handle(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Answer a request by a handler, if it is let in."""
+        begin = monotonic()
+        response = await self._answer(handler, request)
+        self._observe(request, response.status, monotonic() - begin)
+        return response
+
+    async def _answer(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         try:
             is_read = request.method in SAFE_METHODS
             if not is_read:

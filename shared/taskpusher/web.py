@@ -22,6 +22,11 @@ def json_response(content: Any, *, status: int = 200, location: str | None = Non
     return web.Response(body=codec.to_json(content), status=status, headers=told)
 
 
+def bytes_response(body: bytes, content_type: str) -> web.Response:
+    """Return an answer of another type."""
+    return web.Response(body=body, headers={"Content-Type": content_type, headers.VERSION: __version__})
+
+
 def no_content() -> web.Response:
     """Return an answer that says it is done, and nothing else."""
     return web.Response(status=204, headers={headers.VERSION: __version__})

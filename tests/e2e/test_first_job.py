@@ -83,3 +83,4 @@ async def test_the_log_has_one_json_line_for_each_finished_call(node, http, targ
     await node.wait()
     (line,) = node.events("call")
     assert (line["uid"], line["queue"], line["status"], line["state"]) == (uid, "mail", 200, "completed")
+    assert line["result"] == "success"

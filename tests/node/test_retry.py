@@ -12,7 +12,16 @@ from msgspec import structs
 
 from taskpusher.job import Backoff, Spec
 from taskpusher_node.lifecycle import Attempt, Head, Response, State, Verdict
-from taskpusher_node.retry import RETRY_AFTER_MAX_S, UNREACHED_DELAY_MAX_S, Kind, Outcome, is_stale, judge
+from taskpusher_node.retry import (
+    RESULTS,
+    RETRY_AFTER_MAX_S,
+    UNREACHED_DELAY_MAX_S,
+    Kind,
+    Outcome,
+    is_stale,
+    judge,
+    result_of,
+)
 
 NOW_MS = 1_794_000_000_000
 NOT_REACHED = {Kind.DNS, Kind.CONNECT, Kind.TLS}
@@ -286,3 +295,39 @@ def test_what_a_job_calls_a_success_is_one_whatever_else_the_status_may_mean():
 def test_what_the_node_itself_lacks_uses_up_nothing_and_comes_again_soon():
     got = verdict(Outcome(Kind.LOCAL, 0.0, "too many open files"))
     assert (got.tries, got.unreached, delay_s(got)) == (0, 0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        (200, "success"),
+        (201, "status_other"),
+        (302, "status_other"),
+        (400, "status_4xx"),
+        (429, "status_429"),
+        (499, "status_4xx"),
+        (500, "status_5xx"),
+        (599, "status_5xx"),
+        (999, "status_other"),
+    ],
+)
+def test_an_answer_is_told_by_its_status(status, result):
+    assert result_of(verdict(answer(status), spec(max_attempts=2))) == result
+
+
+def test_a_job_that_takes_an_answer_for_a_success_makes_it_one():
+    assert result_of(verdict(answer(404), spec(success="404"))) == "success"
+
+
+def test_an_answer_of_a_proxy_alone_is_told_by_its_status_too():
+    assert result_of(verdict(answer(503, ("Retry-After", "9")))) == "status_5xx"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.ANSWERED, Kind.UNAVAILABLE)])
+def test_a_call_without_an_answer_is_told_by_how_it_failed(kind):
+    assert result_of(verdict(failure(kind), spec(max_attempts=2))) == kind.value
+    assert kind.value in RESULTS
+
+
+def test_a_cancelled_call_is_told_as_aborted():
+    assert result_of(Verdict(State.CANCELLED, Attempt(1, 0, 0.1, "cancelled"))) == "aborted"

@@ -42,7 +42,9 @@ class Server:
             exempt=frozenset({"/open"}),
             max_in_flight=max_in_flight,
             translate=translate,
+            observe=lambda request, status, _: self.observed.append((request.path, status)),
         )
+        self.observed: list[tuple[str, int]] = []
         self._limits = Limits(**{**LIMITS, **limits})
         self.released = asyncio.Event()
         self._app = web.Application()

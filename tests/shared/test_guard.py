@@ -170,3 +170,17 @@ async def test_a_bug_is_500_without_its_secrets_and_is_logged(free):
         status, _, body = await free.ask("/raise/bug")
     assert (status, body["type"], body["stored"], "secret" in str(body)) == (500, "internal", None, False)
     assert [(line["event"], line["path"]) for line in lines] == [("handler", "/raise/bug")]
+
+
+async def test_every_answer_is_observed_with_its_status(locked):
+    for path in ("/in", "/nothing", "/raise/known"):
+        await locked.ask(path)
+        await locked.ask(path, "Bearer ops")
+    assert locked.observed == [
+        ("/in", 401),
+        ("/in", 200),
+        ("/nothing", 401),
+        ("/nothing", 404),
+        ("/raise/known", 401),
+        ("/raise/known", 503),
+    ]

@@ -1,6 +1,7 @@
 """POST /add: one job, an array of them, or NDJSON of any length; every answer after the flush."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
@@ -41,6 +42,7 @@ class AddApi:
         self._status = status
         self._now_ms = now_ms
         self._builder = SpecBuilder(config, store.name)
+        self.rejected: Counter[str] = Counter()  # how many jobs were not stored, by the type of the problem
 
     @operation(
         "POST",
@@ -61,6 +63,13 @@ class AddApi:
     )
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
+        try:
+            return await self._add(request)
+        except errors.Problem as problem:
+            self.rejected[problem.type] += 1
+            raise
+
+    async def _add(self, request: web.Request) -> web.StreamResponse:
         self._check_accepting()
         trace = {name: value for name in headers.TRACE if _is_trace(value := request.headers.get(name, ""))}
         if request.content_type == NDJSON:
@@ -144,6 +153,11 @@ class AddApi:
         return json_response(results, status=status)
 
     async def _store_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:
+        results = await self._try_parts(parts, trace)
+        self.rejected.update(result["error"]["type"] for result in results if "error" in result)
+        return results
+
+    async def _try_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:
         """Store each part on its own merits, all of them in one write; returns a result for each, in order."""
         results: list[dict[str, Any]] = []
         jobs: list[tuple[int, NewJob]] = []
@@ -197,6 +211,7 @@ class AddApi:
         except (errors.Problem, web.RequestPayloadError) as error:
             # no last line, so that nobody takes what follows for stored
             problem = error if isinstance(error, errors.Problem) else errors.Malformed("the body cannot be read")
+            self.rejected[problem.type] += 1
             await told.put(codec.to_json({"error": problem.document()}) + b"\n")
             response.force_close()
         finally:

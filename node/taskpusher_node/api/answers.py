@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from ..lifecycle import State
+from ..rates import Range
 from ..status import Phase
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -274,14 +275,29 @@ class RatesTold(TypedDict):
     errors: float
 
 
+class Series(TypedDict):
+    """What happened, bucket by bucket; null where nobody knows."""
+
+    t: list[int]
+    added: list[int]
+    completed: list[int]
+    errors: list[int]
+    waiting: list[int | None]
+    p95: list[float | None]
+    duration_hist: list[list[int]]
+
+
 class Stats(TypedDict):
-    """How the node is doing."""
+    """How the node is doing; with the series of a range where one was asked for."""
 
     now: Time | None
     states: Counts
     oldest_waiting: Time | None
     slots: Slots
     rates: RatesTold
+    range: NotRequired[Range]
+    step: NotRequired[int]
+    series: NotRequired[Series]
 
 
 class Health(TypedDict):

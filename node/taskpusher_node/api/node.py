@@ -1,14 +1,17 @@
 """The node itself: alive, ready, how much there is of everything, and draining."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 from aiohttp import web
+from msgspec import Meta, Struct
 
 from taskpusher import __version__, codec
 from taskpusher.contract import operation, operations
+from taskpusher.fields import of_query
 from taskpusher.web import json_response
 
-from ..rates import Rates
+from ..rates import Range, Rates
 from ..status import Phase, Status
 from ..store.base import Store
 from . import answers, shapes
@@ -45,6 +48,12 @@ class HealthApi:
 OPEN_PATHS = frozenset(declared.path for _, declared in operations(HealthApi) if declared.open)  # need no credentials
 
 
+class StatsFields(Struct, frozen=True, kw_only=True):
+    """Which series are told beside the numbers."""
+
+    range: Annotated[Range, Meta(description="1h or 24h")] | None = None
+
+
 class NodeApi:
     """Numbers, and draining."""
 
@@ -57,9 +66,10 @@ class NodeApi:
         self._slots = slots
         self._now_ms = now_ms
 
-    @operation("GET", "/stats", answers={200: answers.Stats})
-    async def stats(self, _: web.Request) -> web.Response:
+    @operation("GET", "/stats", fields=StatsFields, answers={200: answers.Stats})
+    async def stats(self, request: web.Request) -> web.Response:
         """Answer with the numbers that say how the node is doing; costs the same however many jobs there are."""
+        name = of_query(request, StatsFields).range
         shape: answers.Stats = {
             "now": codec.to_time(self._now_ms()),
             "states": shapes.counts(self._store.counts()),
@@ -67,6 +77,9 @@ class NodeApi:
             "slots": self._slots(),
             "rates": shapes.rates(self._rates.per_second()),
         }
+        if name is not None:
+            step_s, buckets = self._rates.series(name)
+            shape |= {"range": name, "step": step_s, "series": shapes.series(buckets)}
         return json_response(shape)
 
     @operation("POST", "/drain", answers={200: answers.Drained})

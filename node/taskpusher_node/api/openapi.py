@@ -18,6 +18,7 @@ from .backup import BackupApi
 from .explain import ExplainApi
 from .jobs import JobsApi
 from .listings import STATES, ListingsApi
+from .metrics import MetricsApi
 from .node import HealthApi, NodeApi
 from .queues import QueuesApi
 from .targets import TargetsApi
@@ -57,6 +58,7 @@ PARTS = (
     ExplainApi,
     NodeApi,
     BackupApi,
+    MetricsApi,
     ContractApi,
 )
 DOCUMENT = codec.to_json(

@@ -9,6 +9,7 @@ from taskpusher.job import Backoff, Spec
 from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import Attempt, JobError, Response, State, snippet
+from ..rings import Bucket
 from ..store.base import GroupView, JobView, Pause, QueueView
 from ..targets import TargetView
 from . import answers
@@ -110,6 +111,20 @@ def group(view: GroupView) -> answers.Group:
         "first_seen": codec.to_time(view.first_ms),
         "last_seen": codec.to_time(view.last_ms),
         "sample_uid": view.sample_uid,
+    }
+
+
+def series(buckets: list[Bucket]) -> answers.Series:
+    """Return buckets column by column, as charts take them."""
+    p95 = [quantile(0.95, bucket.durations) for bucket in buckets]
+    return {
+        "t": [bucket.t for bucket in buckets],
+        "added": [bucket.added for bucket in buckets],
+        "completed": [bucket.completed for bucket in buckets],
+        "errors": [bucket.errors for bucket in buckets],
+        "waiting": [bucket.waiting for bucket in buckets],
+        "p95": [None if value is None else round(value, 6) for value in p95],
+        "duration_hist": [bucket.durations for bucket in buckets],
     }
 
 

@@ -4,6 +4,7 @@ Every operation that changes something returns when the flush that covers it is 
 `prune`, which nobody waits for: they are written at once and flushed within 10 ms.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from taskpusher.job import Spec
+from taskpusher.histogram import Histogram
+from taskpusher.job import DEFAULT_QUEUE, Spec
 
 from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
+from ..retry import RESULTS
 
 
 class StoreError(Exception):
@@ -276,12 +279,44 @@ class Totals(Struct):
     completed: int = 0
     errors: int = 0
     fenced: int = 0
-    requeued: int = 0
-    damaged: int = 0  # entries that a verification found to be wrong
+    requeued: int = 0  # what was running when the process went down
+    interrupted: int = 0  # what a stop took from its call
     deleted: int = 0  # by hand
     deleted_age: int = 0
     deleted_count: int = 0
     deleted_disk: int = 0
+    stalls: int = 0
+    write_errors: int = 0
+    flush_errors: int = 0
+    damaged: int = 0  # entries that a verification found to be wrong
+
+
+OTHER_QUEUES = "other"
+_OWN_TALLY = frozenset({DEFAULT_QUEUE})
+
+
+def tally_name(queue: str, *, declared: bool) -> str:
+    """Return under which name the jobs of a queue are counted.
+
+    Adds make queues of any name: only those that somebody declared get a name of their own in the metrics.
+    """
+    return queue if declared or queue in _OWN_TALLY else OTHER_QUEUES
+
+
+class Tally:
+    """How often something happened to the jobs of one queue, or of all that share a name, since the start."""
+
+    __slots__ = ("added", "cancelled", "completed", "durations", "errors", "results", "retries", "waits")
+
+    def __init__(self) -> None:
+        self.added = 0
+        self.completed = 0
+        self.errors = 0
+        self.cancelled = 0
+        self.retries = 0  # calls that were put off to a later one
+        self.results = defaultdict(int, dict.fromkeys(RESULTS, 0))  # how calls ended
+        self.durations = Histogram()  # of calls
+        self.waits = Histogram()  # from becoming ready to the call
 
 
 def _nothing(*_: object) -> None:
@@ -306,7 +341,11 @@ class Store(Protocol):
     name: str
     events: Events
     totals: Totals
+    tallies: dict[str, Tally]  # by `tally_name`
     draining: bool
+    engine_version: str
+    flush_durations: Histogram
+    flush_jobs: Histogram  # of how many jobs one flush made the changes durable
     store_id: str  # another one for each store, also for one restored from a backup
     recovery: Recovery
     recovered: str  # what was wrong when it was opened and is for a person to look at; empty where nothing was
@@ -434,6 +473,15 @@ class Store(Protocol):
 
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed: a stop runs down only what is ready at its beginning."""
+
+    def durations(self) -> list[int]:
+        """Return how long all calls since the start took, by DURATIONS_S."""
+
+    def memo(self, name: str) -> bytes | None:
+        """Return what was remembered under a name."""
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a few bytes over restarts: written at once, flushed within 10 ms."""
 
     async def durable(self) -> None:
         """Return when all that was written before is flushed."""

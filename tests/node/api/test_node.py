@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+from itertools import pairwise
 
 import aiohttp
+import pytest
 
 from taskpusher import __version__
 from taskpusher_node.status import Phase
@@ -123,6 +125,40 @@ async def test_stats_count_jobs_and_slots(api, target):
     assert stats["rates"].keys() == {"added", "completed", "errors"}
     assert stats["rates"]["added"] > stats["rates"]["completed"] > 0
     assert stats["now"].endswith("Z")
+
+
+@pytest.mark.parametrize(("name", "step", "length"), [("1h", 10, 360), ("24h", 300, 288)])
+async def test_stats_have_the_series_of_a_range(api, target, name, step, length):
+    done = await api.add(f"{target.url}/ok")
+    await api.get(f"/job/{done}/wait")
+    stats = await api.get(f"/stats?range={name}")
+    series = stats["series"]
+    assert (stats["range"], stats["step"], {len(column) for column in series.values()}) == (name, step, {length})
+    assert series.keys() == {"t", "added", "completed", "errors", "waiting", "p95", "duration_hist"}
+    assert [t % step for t in series["t"]] == [0] * length
+    assert [later - t for t, later in pairwise(series["t"])] == [step] * (length - 1)
+    assert sum(series["added"]) == sum(series["completed"]) == sum(map(sum, series["duration_hist"])) == 1
+    assert series["p95"][series["completed"].index(1)] > 0
+    assert (series["waiting"][-1], series["waiting"][0], series["p95"][0]) == (0, None, None)
+
+
+async def test_stats_without_a_range_have_no_series(api):
+    assert (await api.get("/stats")).keys() == {"now", "states", "oldest_waiting", "slots", "rates"}
+
+
+@pytest.mark.parametrize(
+    "query", ["range=", "range=2h", "range=1H", "range=1h&range=1h", "range=%00", "range[]=1h", "Range=1h"]
+)
+async def test_a_range_that_is_none_is_refused(api, query):
+    answer = await api.ask("GET", f"/stats?{query}")
+    assert error(answer) == (422, "invalid-field")
+
+
+async def test_series_are_kept_over_a_restart(api):
+    await api.add(URL, delay=60)
+    await api.stop()
+    await api.start()
+    assert sum((await api.get("/stats?range=24h"))["series"]["added"]) == 1
 
 
 async def test_counts_are_right_after_a_restart(api):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskpusher_node.store.base import Events, StoreBusy, StoreFailed, StoreUnknown
+from taskpusher_node.store.base import Events, StoreBusy, StoreFailed, StoreUnknown, Totals
 from taskpusher_node.store.rocksdb import db as database
 from taskpusher_node.store.rocksdb.commit import Commit
 from taskpusher_node.store.rocksdb.db import Batch, Database, Stalled
@@ -79,7 +79,7 @@ async def db(tmp_path: Path) -> AsyncIterator[Troubled]:
 
 @pytest.fixture
 async def commit(db: Troubled, told: Told) -> AsyncIterator[Commit]:
-    commit = Commit(db, told.events(), lambda batch: None)
+    commit = Commit(db, told.events(), lambda batch: None, Totals())
     yield commit
     db.go.set()
     db.stalls = 0
@@ -191,7 +191,7 @@ async def test_a_listener_that_raises_keeps_no_other_from_hearing(commit: Commit
 
 
 async def test_counters_are_put_right_before_the_write(db: Troubled):
-    commit = Commit(db, Events(), lambda batch: batch.put(b"count", b"7"))
+    commit = Commit(db, Events(), lambda batch: batch.put(b"count", b"7"), Totals())
     commit.batch()
     await soon(commit.durable())
     assert db.get(b"count") == b"7"
@@ -290,14 +290,14 @@ async def test_who_waits_after_a_failure_is_told_and_does_not_wait_for_ever(comm
 
 
 async def test_a_close_flushes_what_is_open(db: Troubled):
-    commit = Commit(db, Events(), lambda batch: None)
+    commit = Commit(db, Events(), lambda batch: None, Totals())
     commit.batch().put(b"k", b"v")
     await soon(commit.close())
     assert (db.get(b"k"), db.flushes) == (b"v", 1)
 
 
 async def test_a_close_after_a_failure_ends(db: Troubled):
-    commit = Commit(db, Events(), lambda batch: None)
+    commit = Commit(db, Events(), lambda batch: None, Totals())
     db.break_write = True
     commit.batch().put(b"k", b"v")
     await turns()
@@ -308,7 +308,7 @@ async def test_a_close_after_a_failure_ends(db: Troubled):
 async def test_real_stalls_are_waited_for_and_lose_nothing(tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(database, "_MEMTABLE_BYTES", 64 << 10)  # so small that RocksDB cannot flush as fast as it fills
     db = Database(tmp_path / "small")
-    commit = Commit(db, told.events(), lambda batch: None)
+    commit = Commit(db, told.events(), lambda batch: None, Totals())
     keys = [b"%d" % i for i in range(400)]
     for start in range(0, len(keys), 4):
         for key in keys[start : start + 4]:

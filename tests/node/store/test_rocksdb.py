@@ -132,3 +132,27 @@ async def test_a_kill_in_the_middle_of_an_add_leaves_all_of_its_jobs_or_none(ben
     put.cancel()
     await asyncio.gather(put, return_exceptions=True)
     assert len(await bench.walk(State.WAITING)) in (0, 3)
+
+
+async def test_a_declared_queue_is_counted_by_its_own_name_from_then_on_and_after_a_restart(bench: Bench):
+    await bench.add(queue="mail")
+    book = bench.store._book
+    book.queues["mail"] = records.QueueRecord(declared=True)
+    book.retally("mail")
+    await bench.add(queue="mail")
+    await bench.store.set_pause("mail", None)  # writes the record down, as it is
+    assert {name: tally.added for name, tally in bench.store.tallies.items()} == {"default": 0, "other": 1, "mail": 1}
+    await bench.reopen()
+    assert bench.store.queue("mail").declared
+    assert bench.store.tallies.keys() == {"default", "other", "mail"}
+
+
+async def test_of_a_queue_that_is_deleted_only_the_durations_of_its_calls_are_kept(bench: Bench):
+    book = bench.store._book
+    book.queues["mail"] = records.QueueRecord(declared=True)
+    await bench.bring(State.COMPLETED, queue="mail")
+    before = bench.store.durations()
+    del book.queues["mail"]
+    book.retally("mail")
+    assert bench.store.tallies.keys() == {"default", "other"}
+    assert (bench.store.durations(), sum(before)) == (before, 1)

@@ -1,15 +1,17 @@
 """What the engine keeps in memory beside the database, and the small moves that all its operations are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
 from msgspec import Struct
 
 from taskpusher import uid as uids
+from taskpusher.histogram import Histogram
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
-from ...lifecycle import FINISHED, Head, State, can_expire, snippet
-from ..base import Events, JobView, Pause, Place, Totals
+from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
+from ...retry import SUCCESS, Kind, result_of
+from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Totals, tally_name
 from . import keys, records
 from .db import Batch, Database
 from .groups import Groups
@@ -17,7 +19,6 @@ from .lanes import Entry, Lanes
 from .records import INDEX, Birth, QueueRecord
 
 _SEQ_BITS = 40  # a trillion jobs between two starts
-_COUNT = {State.COMPLETED: "completed", State.ERROR: "errors"}
 
 
 class Call(Struct):
@@ -40,6 +41,9 @@ class Book:
         self.name = name
         self.events = events
         self.totals = Totals()
+        self.tallies: dict[str, Tally] = {DEFAULT_QUEUE: Tally(), OTHER_QUEUES: Tally()}
+        self._tally_of: dict[str, Tally] = {}  # by queue
+        self._gone_durations = [0] * len(Histogram().counts)  # of queues that were deleted
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
         self.holds: dict[str, Pause] = {}
@@ -159,8 +163,8 @@ class Book:
         self.count(spec.queue, state, 1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, state, 1)
-        if state in _COUNT:
-            setattr(self.totals, _COUNT[state], getattr(self.totals, _COUNT[state]) + 1)
+        if state in FINISHED:
+            self._count_end(spec.queue, state)
 
     def put_expiry(self, batch: Batch, job_id: bytes, head: Head) -> None:
         """Write down when a ttl is over, where it still matters."""
@@ -234,6 +238,55 @@ class Book:
         self._dirty.clear()
         self.groups.write(batch)
 
+    # -- what happened
+
+    def tally(self, queue: str) -> Tally:
+        """Return where what happens to a queue's jobs is counted."""
+        tally = self._tally_of.get(queue)
+        if tally is None:
+            record = self.queues.get(queue)
+            name = tally_name(queue, declared=record is not None and record.declared)
+            tally = self._tally_of[queue] = self.tallies.setdefault(name, Tally())
+        return tally
+
+    def retally(self, queue: str) -> None:
+        """A queue was declared or deleted: from now on its jobs are counted under another name."""
+        self._tally_of.pop(queue, None)
+        if queue not in self.queues and queue not in (DEFAULT_QUEUE, OTHER_QUEUES):
+            tally = self.tallies.pop(queue, None)
+            if tally is not None:
+                self._gone_durations = _sums([self._gone_durations, tally.durations.counts])
+        else:
+            self.tally(queue)  # told from now on, before anything happens to it
+
+    def durations(self) -> list[int]:
+        """Return how long all calls since the start took, by DURATIONS_S."""
+        return _sums([self._gone_durations, *(tally.durations.counts for tally in self.tallies.values())])
+
+    def count_call(self, queue: str, verdict: Verdict) -> None:
+        """A call has ended."""
+        tally = self.tally(queue)
+        result = result_of(verdict)
+        tally.results[result] += 1
+        tally.durations.observe(verdict.attempt.duration_s)
+        if result == SUCCESS:
+            return
+        if verdict.to is State.SCHEDULED:
+            tally.retries += 1
+        elif verdict.to is State.WAITING and verdict.attempt.outcome == Kind.ABORTED:
+            self.totals.interrupted += 1
+
+    def _count_end(self, queue: str, state: State) -> None:
+        tally = self.tally(queue)
+        if state is State.COMPLETED:
+            tally.completed += 1
+            self.totals.completed += 1
+        elif state is State.ERROR:
+            tally.errors += 1
+            self.totals.errors += 1
+        else:
+            tally.cancelled += 1
+
     # -- becoming ready
 
     def announce(self, job: tuple[bytes, Spec, Head]) -> None:
@@ -266,3 +319,7 @@ class Book:
                 return entries, True
             entries.append(Entry(seq, job_id, int.from_bytes(value)))
         return entries, len(found) == n
+
+
+def _sums(rows: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from taskpusher.job import Spec
 
-from ...lifecycle import FINISHED, Attempt, Head, State, cancelled, ready, retried
+from ...lifecycle import FINISHED, Attempt, Head, State, Verdict, cancelled, ready, retried
 from ..base import Changed, Token, Verb
 from . import keys, records
 from .book import Book, Call
@@ -87,6 +87,7 @@ class Changes:
         if call is not None:
             started_ms = call.head.started_ms or now_ms
             attempt = Attempt(call.head.attempt, started_ms, max(0, now_ms - started_ms) / 1000, "cancelled")
+            self._book.count_call(call.spec.queue, Verdict(State.CANCELLED, attempt))
             self.end_call(call, cancelled(call.head, now_ms, attempt))
             self._book.events.cancelled(Token(call.uid, call.head.attempt))
             return Changed.DONE

@@ -12,13 +12,17 @@ written in the end, or the store has failed and memory is thrown away with the p
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
-from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown
+from taskpusher.histogram import FAST_S, Histogram
+
+from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown, Totals
 from .db import Batch, Database, Stalled, new_batch
 
 FLUSH_WITHIN_S = 0.010  # where nobody waits for the flush, as after a settle
 STALL_RETRY_S = 0.050
+JOBS_A_FLUSH = tuple(2**n for n in range(12))
 
 
 class _Group:
@@ -36,9 +40,10 @@ class _Group:
 class Commit:
     """Collects what the turn of the loop wants written. All of it runs on the loop but the flush itself."""
 
-    def __init__(self, db: Database, events: Events, before_write: Callable[[Batch], None]) -> None:
+    def __init__(self, db: Database, events: Events, before_write: Callable[[Batch], None], totals: Totals) -> None:
         self._db = db
         self._events = events
+        self._totals = totals
         self._before_write = before_write
         self._loop = asyncio.get_running_loop()
         self._open: _Group | None = None
@@ -51,6 +56,9 @@ class Commit:
         self.stalled = False
         self.failure: str | None = None
         self.damage: StoreDamaged | None = None  # where that is why
+        self.flush_durations = Histogram(FAST_S)
+        self.flush_jobs = Histogram(JOBS_A_FLUSH)
+        self._flush_began = 0.0
 
     def check(self) -> None:
         """Raise StoreBusy or StoreFailed where a new change cannot be taken now."""
@@ -127,6 +135,7 @@ class Commit:
                 self._retry = self._loop.call_later(STALL_RETRY_S, self._write_again)
             return False
         except StoreFailed as error:
+            self._totals.write_errors += 1
             self.fail(error)
             return False
         self._open = None
@@ -144,6 +153,7 @@ class Commit:
     def _set_stalled(self, *, on: bool) -> None:
         if on is not self.stalled:
             self.stalled = on
+            self._totals.stalls += on
             self._events.stalled(on)
 
     def _plan_flush(self) -> None:
@@ -161,6 +171,7 @@ class Commit:
         if self._flushing or not self._written or self.failure is not None:
             return
         self._flushing, self._written = self._written, []
+        self._flush_began = monotonic()
         done = self._thread.submit(self._db.flush_log)
         done.add_done_callback(self._from_thread)
 
@@ -170,9 +181,12 @@ class Commit:
     def _flushed(self, done: Future[None]) -> None:
         error = done.exception()
         if error is not None:
+            self._totals.flush_errors += 1
             self.fail(error)
             return
         groups, self._flushing = self._flushing, []
+        self.flush_durations.observe(monotonic() - self._flush_began)
+        self.flush_jobs.observe(sum(len(group.calls) for group in groups))
         for group in groups:
             _resolve(group.durable)
             for call, argument in group.calls:

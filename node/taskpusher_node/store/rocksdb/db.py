@@ -221,6 +221,12 @@ class Database:
         except Exception as error:
             raise _failure(error) from error
 
+    def version(self) -> str:
+        """Return that of RocksDB, which rocksdict does not tell: it stands in the newest file of options."""
+        whole = [file for file in self.path.glob("OPTIONS-*") if not file.suffix]
+        text = max(whole, key=lambda file: int(file.name[8:])).read_text() if whole else ""
+        return next((line.partition("=")[2] for line in text.splitlines() if "rocksdb_version=" in line), "unknown")
+
     def close(self) -> None:
         """Close the database; raises StoreFailed where it was broken."""
         try:

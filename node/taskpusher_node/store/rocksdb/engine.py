@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from msgspec import structs
+
 from taskpusher.clock import unix_ms
 from taskpusher.job import Spec, same_request
 
@@ -83,7 +85,7 @@ class RocksStore:
         self._now_ms = now_ms
         self._max_queues = max_queues
         self._max_holds = max_holds
-        self._commit = Commit(book.db, book.events, book.write_counts)
+        self._commit = Commit(book.db, book.events, book.write_counts, book.totals)
         self._changes = Changes(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
@@ -99,6 +101,11 @@ class RocksStore:
         self.stopped_clean = book.stopped_clean
         self.events = book.events
         self.totals = book.totals
+        self.tallies = book.tallies
+        self.durations = book.durations
+        self.flush_durations = self._commit.flush_durations
+        self.flush_jobs = self._commit.flush_jobs
+        self.engine_version = book.db.version()
         self.draining = book.db.get(keys.DRAINING) is not None
 
     @classmethod
@@ -175,6 +182,7 @@ class RocksStore:
         batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))
         book.enter(batch, job_id, job.spec, head)
         book.totals.added += 1
+        book.tally(job.spec.queue).added += 1
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
         return Put.CREATED
 
@@ -222,6 +230,8 @@ class RocksStore:
         self._commit.batch().put(keys.slot_key(call.slot), slot)
         book.count(birth.spec.queue, State.WAITING, -1)
         book.count(birth.spec.queue, State.RUNNING, 1)
+        waited_ms = now_ms - (head.waiting_ms or now_ms)  # below 0 where the clock has stepped back
+        book.tally(birth.spec.queue).waits.observe(waited_ms / 1000 if waited_ms > 0 else 0.0)
         return Claimed(call.uid, birth.spec, head, Token(call.uid, head.attempt))
 
     def limit_host(self, host: str, calls: int | None) -> None:
@@ -235,6 +245,7 @@ class RocksStore:
         if call is None:
             self._book.totals.fenced += 1
             return Settled.FENCED
+        self._book.count_call(call.spec.queue, verdict)
         head = settled(call.head, verdict, self._now_ms())
         self._changes.end_call(call, head)
         return Settled.APPLIED
@@ -445,6 +456,7 @@ class RocksStore:
         if record is None and len(self._book.queues) >= self._max_queues:
             return Put.NO_QUEUE
         self._put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
+        self._book.retally(name)
         await self._commit.durable()
         return Put.CREATED if record is None else Put.SAME
 
@@ -455,8 +467,8 @@ class RocksStore:
         await self._commit.durable()
 
     def _put_pause(self, queue: str, pause: Pause | None) -> None:
-        record = self._book.queues.get(queue)
-        self._put_queue(queue, records.QueueRecord(pause, declared=record is not None and record.declared))
+        record = self._book.queues.get(queue, records.QueueRecord())
+        self._put_queue(queue, structs.replace(record, pause=pause))
         self._book.lanes.pause(queue, on=pause is not None)
         if pause is None:
             self.events.woke()
@@ -530,6 +542,16 @@ class RocksStore:
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed."""
         self._book.parked_at = self._book.last_seq
+
+    def memo(self, name: str) -> bytes | None:
+        """Return what was remembered under a name."""
+        self._commit.write_now()
+        return self._book.db.get(keys.memo_key(name))
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a few bytes over restarts: written at once, flushed within 10 ms."""
+        self._commit.check()
+        self._commit.batch().put(keys.memo_key(name), value)
 
     async def durable(self) -> None:
         """Return when all that was written before is flushed."""

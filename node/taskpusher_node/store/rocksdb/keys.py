@@ -12,7 +12,8 @@
     c name                            counters of a queue, eight bytes a state, absolute
     o host                            who holds a host by hand
     g id                              a group of errors and how many there are
-    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop)
+    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
+                                      and what a node remembers as memo.NAME
 
 t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
 and r: a claim writes its slot and nothing else, the list of running jobs is in memory.
@@ -146,6 +147,11 @@ def expiry_key(t_ms: int, job_id: bytes) -> bytes:
 def parse_expiry(key: bytes) -> tuple[int, bytes]:
     """Return (t_ms, id) of the end of a ttl."""
     return int.from_bytes(key[1:9]), key[9:]
+
+
+def memo_key(name: str) -> bytes:
+    """Return the key of what is remembered under a name."""
+    return b"mmemo." + name.encode()
 
 
 def u64(n: int) -> bytes:

@@ -29,7 +29,7 @@ class QueueRecord(Struct, frozen=True, array_like=True):
     """The settings of a queue."""
 
     pause: Pause | None = None
-    declared: bool = False
+    declared: bool = False  # by PUT, not only by a job
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -100,6 +100,7 @@ def _read_queues(book: Book) -> None:
         book.queues[key[1:].decode()] = records.decode_queue(value)
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
+        book.tally(queue)
 
 
 def _read_holds(book: Book) -> None:
@@ -125,7 +126,7 @@ def _requeue(book: Book, now_ms: int) -> None:
         book.leave(batch, job_id, birth.spec, running)
         book.keep_attempt(batch, job_id, head)
         book.store(batch, job_id, birth.spec, after)
-        book.totals.requeued += 1
+        book.totals.requeued += after.state is State.WAITING
     book.write_counts(batch)
     book.db.write(batch)
     book.db.flush_log()

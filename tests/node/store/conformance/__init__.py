@@ -12,6 +12,7 @@ from .queues import Holds, Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .settling import Fencing, Settling
+from .telling import Remembering, Tallying
 
 SUITE = (
     Adding,
@@ -39,6 +40,8 @@ SUITE = (
     Holds,
     Reopening,
     Crashing,
+    Remembering,
+    Tallying,
 )
 
 __all__ = ["SUITE"]
