@@ -1,93 +1,73 @@
-"""The command that runs a node: flags and environment to settings, settings to a server, its end to an exit code."""
+"""The commands `node` and `config`: flags to settings, settings to a server, its end to an exit code."""
 
-import math
-import re
+import os
+import shlex
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from taskpusher import uid as uids
-from taskpusher.job import parse_statuses
+from taskpusher.exits import Exit
+from taskpusher.options import SettingsCommand, given_flags
+from taskpusher.plain import escaped
+from taskpusher.settings import BadSettings, Loaded, load, settings_of
 
-from .config import LOG_LEVELS, Config, settings
-from .runner.addresses import BadRule, Policy
-from .runner.signing import BadSecret, parse_secrets
+from .config import Config
 
-EXIT_FAILED = 1
-EXIT_CONFIG = 78  # sysexits' EX_CONFIG: systemd does not restart on it
-
-_TYPES: dict[str, Any] = {
-    "concurrency": click.IntRange(1, 10_000),
-    "log_level": click.Choice(LOG_LEVELS),
-    "drain_timeout": click.FloatRange(min=0),
-    "disk_reserve": click.IntRange(min=0),
-    "retention_count": click.IntRange(min=0),
-    "ballast": click.IntRange(min=0),
-    "timeout": click.FloatRange(min=0, min_open=True),
-    "max_timeout": click.FloatRange(min=0, min_open=True),
-    "store": click.Path(file_okay=False, path_type=Path),
-    "backup_dir": click.Path(file_okay=False, path_type=Path),
-}
-_ONE_DASH = re.compile(r"-[a-z][a-z-]+(=.*)?", re.DOTALL)
-_NUMBERS = {int: click.IntRange(min=1), float: click.FloatRange(min=0)}
-
-
-def _options(command: click.Command) -> click.Command:
-    """Give the command a flag for each setting; each long flag also takes one dash."""
-    for name, default, text, advanced in settings():
-        flag = name.replace("_", "-")
-        is_flag = isinstance(default, bool)
-        kind = _TYPES.get(name) or _NUMBERS.get(type(default))
-        command.params.append(
-            click.Option(
-                [f"--{flag}", name],
-                default=default,
-                type=None if is_flag else kind,
-                is_flag=is_flag,
-                help=text,
-                hidden=advanced,
-                envvar=f"TASKPUSHER_{name.upper()}",
-                show_default=default not in (None, "", False),
-                show_envvar=False,
-            )
-        )
-    return command
-
-
-def _help_all(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
-    if value:
-        for parameter in context.command.params:
-            if isinstance(parameter, click.Option):
-                parameter.hidden = False
-        click.echo(context.get_help())
-        context.exit()
-
-
-class _OneDashToo(click.Command):
-    """Takes each long flag with one dash as well: `-address=...` is `--address=...`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"-{arg}" if _ONE_DASH.fullmatch(arg) else arg for arg in args])
-
-
-@click.command(cls=_OneDashToo, context_settings={"max_content_width": 100})
-@click.option(
-    "--help-all", is_flag=True, is_eager=True, expose_value=False, callback=_help_all, help="Show every setting."
+_CORRECT = (
+    "put it right; `taskpusher config` shows where each setting comes from, `taskpusher --help-all` what it may be"
 )
+
+
+@click.command(cls=SettingsCommand, settings=Config)
 def node(**given: Any) -> None:
     """Run a node: store jobs that come by POST /add, and call their URLs.
 
-    Every setting is also read from the environment as TASKPUSHER_NAME.
+    Every setting is a flag, the environment variable TASKPUSHER_NAME, and a key of the TOML file, in this order of
+    precedence. Durations are seconds or like 30m, 12h, 7d; sizes bytes or like 64K, 64M, 1G.
     """
-    config = Config(**given)
-    _check(config)
-    sys.exit(_run(config))
+    flags = given_flags(given)
+    sys.exit(_run(_read_or_end(flags), partial(_read, flags)))
 
 
-_options(node)
+@click.command(cls=SettingsCommand, settings=Config)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to write them.")
+def config(output: str, **given: Any) -> None:
+    """Show each setting of a node, and where it comes from: its flags, the environment, the file.
+
+    Takes the flags of `taskpusher node`. Secrets are not shown, only whether they are set.
+    """
+    loaded = _read_or_end(given_flags(given))
+    for warning in loaded.warnings:
+        click.echo(escaped(f"taskpusher: {warning}"), err=True)
+    if output == "json":
+        from taskpusher import codec  # noqa: PLC0415
+
+        click.echo(codec.to_json(_as_json(loaded), default=str))
+        return
+    rows = [(s.name, s.show(getattr(loaded.config, s.name)), loaded.origins[s.name]) for s in settings_of(Config)]
+    name_width, value_width = (max(len(escaped(row[n])) for row in rows) for n in (0, 1))
+    for name, value, origin in rows:
+        click.echo(f"{name:{name_width}}  {escaped(value):{value_width}}  {escaped(origin)}")
+
+
+def _as_json(loaded: Loaded[Config]) -> dict[str, dict[str, Any]]:
+    shown = {}
+    for setting in settings_of(Config):
+        value = getattr(loaded.config, setting.name)
+        if setting.kind.secret:
+            value = "set" if value else None
+        shown[setting.name] = {"value": value, "origin": loaded.origins[setting.name]}
+    return shown
+
+
+def _read(flags: dict[str, Any]) -> Loaded[Config]:
+    """Read all settings, at the start and at a reload; raises BadSettings."""
+    loaded = load(Config, flags, os.environ)
+    _check(loaded.config)
+    return loaded
 
 
 @click.command()
@@ -99,28 +79,19 @@ def openapi() -> None:
 
 
 def _check(config: Config) -> None:
-    """Refuse settings that no server should be started with."""
-    if config.name is not None and not uids.is_name(config.name):
-        _refuse(f"name: {config.name!r} is not {uids.NAME_RULE}")
-    for name, *_ in settings():
-        value = getattr(config, name)
-        if isinstance(value, float) and not math.isfinite(value):
-            _refuse(f"{name}: {value} is no number of seconds")
-    if config.basicauth is not None and not all(config.basicauth.partition(":")):
-        _refuse("basicauth: give it as USER:PASSWORD")
+    """Refuse what each setting's own rule cannot tell."""
+    from .runner.signing import BadSecret, parse_secrets  # noqa: PLC0415 - --help needs no check
+
     try:
         parse_secrets(config.signing_secrets)
     except BadSecret as error:
         _refuse(f"signing_secrets: {error}")
     _check_addresses(config)
-    if config.unreached_status:
-        try:
-            parse_statuses(config.unreached_status)
-        except ValueError:
-            _refuse(f'unreached_status: {config.unreached_status!r} is not like "502,503"')
 
 
 def _check_addresses(config: Config) -> None:
+    from .runner.addresses import BadRule, Policy  # noqa: PLC0415 - the same
+
     for name in ("allow", "deny"):
         try:
             Policy(**{name: getattr(config, name)})
@@ -130,9 +101,23 @@ def _check_addresses(config: Config) -> None:
         _refuse("allow: it says what deny_private spares, and deny_private is not set; without, all may be called")
 
 
-def _refuse(text: str) -> None:
-    click.echo(f"taskpusher: {text}", err=True)
-    sys.exit(EXIT_CONFIG)
+def _refuse(text: str) -> NoReturn:
+    raise BadSettings([text])
+
+
+def _read_or_end(flags: dict[str, Any]) -> Loaded[Config]:
+    try:
+        return _read(flags)
+    except BadSettings as error:
+        _end(error.problems, _CORRECT, Exit.CONFIG)
+
+
+def _end(problems: Sequence[str], advice: str, code: Exit) -> NoReturn:
+    """Say what is wrong, a line each, and on one more line what to do."""
+    for problem in problems:
+        click.echo(escaped(f"taskpusher: {problem}"), err=True)
+    click.echo(escaped(f"taskpusher: {advice}"), err=True)
+    sys.exit(code)
 
 
 def _greet(config: Config, url: str, name: str) -> None:
@@ -140,14 +125,15 @@ def _greet(config: Config, url: str, name: str) -> None:
     if config.log_level == "debug":
         login = "-u USER:PASSWORD " if config.basicauth is not None else ""
         click.echo(
-            f"\nTaskPusher is ready at {url}. Its store is {config.store}, named {name}.\n"
+            f"\nTaskPusher is ready at {url}. Its store is {escaped(str(config.store))}, named {name}.\n"
             f"  Push a first job:  curl {login}-d url={url}/health {url}/add\n"
             f"  See its result:    curl {login}{url}/jobs/completed, or {url}/job/ and the uid of the answer\n"
         )
 
 
-def _run(config: Config) -> int:
+def _run(loaded: Loaded[Config], reload: Callable[[], Loaded[Config]]) -> Exit:
     # imported here, for they take half a second, and --help needs none of them
+    import structlog  # noqa: PLC0415
     import uvloop  # noqa: PLC0415
 
     from taskpusher.logs import configure  # noqa: PLC0415
@@ -155,18 +141,21 @@ def _run(config: Config) -> int:
     from .server import CannotListen, ConfigError, serve  # noqa: PLC0415
     from .store.base import StoreDamaged, StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
 
+    config = loaded.config
     configure(config.log_level)
+    for warning in loaded.warnings:
+        structlog.get_logger().warning("settings", advice=warning)
     try:
-        return uvloop.run(serve(config, partial(_greet, config)))
+        return Exit(uvloop.run(serve(config, partial(_greet, config), reload)))
     except (ConfigError, StoreRefused) as error:
-        click.echo(f"taskpusher: {error}", err=True)
-        return EXIT_CONFIG
+        _end([str(error)], _CORRECT, Exit.CONFIG)
     except StoreLocked as error:
-        click.echo(f"taskpusher: {error}: stop it, or give this one another --store", err=True)
-        return EXIT_CONFIG
+        _end([str(error)], "stop that process, or give this one another --store", Exit.CONFIG)
     except StoreDamaged as error:
-        click.echo(f"taskpusher: {error}: run taskpusher check --repair --store {config.store}", err=True)
-        return EXIT_CONFIG
-    except (StoreFailed, CannotListen) as error:
-        click.echo(f"taskpusher: {error}", err=True)
-        return EXIT_FAILED
+        advice = f"run taskpusher check --repair --store {shlex.quote(str(config.store))}"
+        _end([str(error)], advice, Exit.CONFIG)
+    except CannotListen as error:
+        _end([str(error)], "stop what listens there, or give another --address", Exit.FAILED)
+    except StoreFailed as error:
+        advice = "look after the disk, and start again: what was acknowledged is kept"
+        _end([str(error)], advice, Exit.FAILED)

@@ -16,18 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from taskpusher.clock import unix_ms
+from taskpusher.exits import Exit
+from taskpusher.plain import escaped
 
 if TYPE_CHECKING:
     from .store.rocksdb.repair import Report
 
-EXIT_DAMAGED = 1
-EXIT_UNREACHABLE = 69
-EXIT_AGAIN = 75
-EXIT_REFUSED = 77
-EXIT_CONFIG = 78
-
 _BACKUP_S = 24 * 3_600.0  # a large copy to a slow disk
-_EXITS = {401: EXIT_REFUSED, 403: EXIT_REFUSED, 503: EXIT_AGAIN, 507: EXIT_AGAIN}
+_EXITS = {401: Exit.REFUSED, 403: Exit.REFUSED, 503: Exit.AGAIN, 507: Exit.AGAIN}
 
 _store = click.option(
     "--store",
@@ -60,12 +56,12 @@ def check(store: Path, output: str, *, mend: bool) -> None:
         click.echo(json.dumps(to_builtins(report)))
     else:
         _tell_report(report, store)
-    sys.exit(EXIT_DAMAGED if report.found and report.kept is None else 0)
+    sys.exit(Exit.FAILED if report.found and report.kept is None else Exit.OK)
 
 
 def _tell_report(report: "Report", store: Path) -> None:
     for finding in report.findings:
-        click.echo(f"{finding.kind}: {_printable(finding.text)}")
+        click.echo(f"{finding.kind}: {escaped(finding.text)}")
     shown, all_found = len(report.findings), sum(report.found.values())
     if shown < all_found:
         click.echo(f"... and {all_found - shown} more")
@@ -109,13 +105,13 @@ def _post(url: str) -> Any:
     try:
         request = urllib.request.Request(url, method="POST", headers=headers)  # noqa: S310 - checked below
         if request.type not in ("http", "https"):
-            _fail(f"{url} is no http or https URL", EXIT_CONFIG)
+            _fail(f"{url} is no http or https URL", Exit.CONFIG)
         with urllib.request.urlopen(request, timeout=_BACKUP_S) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        _fail(_detail(error), _EXITS.get(error.code, EXIT_DAMAGED))
+        _fail(_detail(error), _EXITS.get(error.code, Exit.FAILED))
     except (OSError, ValueError) as error:
-        _fail(f"{url}: {error}", EXIT_UNREACHABLE)
+        _fail(f"{url}: {error}", Exit.UNREACHABLE)
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
@@ -148,20 +144,15 @@ def _told_errors() -> Iterator[None]:
     try:
         yield
     except StoreLocked as error:
-        _fail(f"{error}: stop it first", EXIT_CONFIG)
+        _fail(f"{error}: stop it first", Exit.CONFIG)
     except StoreRefused as error:
-        _fail(str(error), EXIT_CONFIG)
+        _fail(str(error), Exit.CONFIG)
     except StoreDamaged as error:
-        _fail(f"{error}: this cannot be mended; restore a backup", EXIT_DAMAGED)
+        _fail(f"{error}: this cannot be mended; restore a backup", Exit.FAILED)
     except (BackupRefused, StoreFailed) as error:
-        _fail(str(error), EXIT_DAMAGED)
+        _fail(str(error), Exit.FAILED)
 
 
-def _fail(text: str, code: int) -> NoReturn:
-    click.echo(f"taskpusher: {_printable(text)}", err=True)
+def _fail(text: str, code: Exit) -> NoReturn:
+    click.echo(f"taskpusher: {escaped(text)}", err=True)
     sys.exit(code)
-
-
-def _printable(text: str) -> str:
-    """Show control characters escaped: what stands in a store, or comes from a server, is hostile to a terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

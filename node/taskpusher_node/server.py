@@ -4,6 +4,7 @@ import asyncio
 import errno
 import gc
 import ipaddress
+import os
 import resource
 import signal
 import socket
@@ -23,7 +24,10 @@ from taskpusher.contract import routes
 from taskpusher.exposition import Exposition, HttpTally
 from taskpusher.guard import Guard
 from taskpusher.origin import Origins
+from taskpusher.settings import Loaded
+from taskpusher.systemd import ServiceManager
 
+from .alerts import Alerts
 from .api.add import AddApi
 from .api.answers import Slots
 from .api.backup import BackupApi
@@ -40,14 +44,16 @@ from .config import Config
 from .diskwatch import DiskWatch
 from .dispatcher import Dispatcher, unfinished
 from .janitor import Janitor
+from .life import Life
 from .metrics import LoopLag, NodeMetrics
 from .rates import Rates
+from .reload import Reload
 from .runner.addresses import Policy
 from .runner.http import HttpRunner
 from .runner.signing import parse_secrets
 from .scheduler import Scheduler
 from .status import Phase, Status
-from .store.base import Events, Recovery
+from .store.base import Events, Recovery, StoreFailed
 from .store.rocksdb import RocksStore
 from .verifier import Verifier
 
@@ -56,6 +62,7 @@ SPARE_THREADS = 32
 SPARE_FILES = 512  # for clients and the store, beside one for each call
 GC_THRESHOLDS = (50_000, 20, 100)
 PORT_MAX = 65_535
+ALERTS_FOLDER = "alerts"  # in the store's
 SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
 
 log = structlog.get_logger()
@@ -69,21 +76,31 @@ class CannotListen(Exception):
     """The address is taken, or not this machine's."""
 
 
-async def serve(config: Config, ready: Callable[[str, str], None]) -> int:
+async def serve(config: Config, ready: Callable[[str, str], None], read_settings: Callable[[], Loaded[Config]]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
-    `ready` is told the node's URL and its store's name once it takes jobs. Raises ConfigError, StoreLocked,
-    StoreRefused, StoreDamaged (also while it runs), StoreFailed, CannotListen.
+    `ready` is told the node's URL and its store's name once it takes jobs; `read_settings` reads the settings again at
+    SIGHUP. Raises ConfigError, StoreLocked, StoreRefused, StoreDamaged (also while it runs),
+    StoreFailed, CannotListen.
     """
-    return await _Node(config, ready).run()
+    return await _Node(config, ready, read_settings).run()
 
 
 class _Node:
-    def __init__(self, config: Config, ready: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, config: Config, ready: Callable[[str, str], None], read_settings: Callable[[], Loaded[Config]]
+    ) -> None:
         self._config = config
         self._tell_ready = ready
         self._status = Status()
-        self._access = Access(config.basicauth)
+        self._access = Access(config.basicauth, config.tokens)
+        self._runner: HttpRunner | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._reload = Reload(config, self._status, read_settings, self._take_secrets)
+        self._life = Life(self._status, ServiceManager(os.environ), self._in_words)
+        self._alerts = Alerts(
+            self._status, config.store / ALERTS_FOLDER, url=config.alert_url, style=config.alert_format
+        )
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stalled_at = 0.0
@@ -92,6 +109,22 @@ class _Node:
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
     async def run(self) -> int:
+        """Run, and tell the outside how that goes from the first moment to the last."""
+        self._life.start()
+        self._alerts.start()
+        reload = asyncio.create_task(self._reload.run(self._life.reloading, self._life.reloaded), name="reload")
+        reload.add_done_callback(self._ended)
+        try:
+            return await self._run()
+        except StoreFailed as error:
+            self._status.failure = self._status.failure or str(error)
+            raise
+        finally:
+            reload.cancel()
+            await self._alerts.stop()
+            await self._life.stop()
+
+    async def _run(self) -> int:
         """Listen, open the store, run until a signal or a failure, close the store."""
         config, status = self._config, self._status
         sockets = listen(config)
@@ -125,14 +158,14 @@ class _Node:
     async def _run_jobs(self, store: RocksStore, sockets: list[socket.socket]) -> None:
         """Start, wait, stop: what is started last is stopped first, but for HTTP, which outlives the last call."""
         config, status = self._config, self._status
-        runner = HttpRunner(
+        runner = self._runner = HttpRunner(
             store.name,
             max_response_bytes=config.max_response_bytes,
             max_url_bytes=config.max_url_bytes,
             policy=Policy(deny_private=config.deny_private, allow=config.allow, deny=config.deny),
-            signing_keys=parse_secrets(config.signing_secrets),
+            signing_keys=parse_secrets(self._reload.config.signing_secrets),
         )
-        dispatcher = Dispatcher(
+        dispatcher = self._dispatcher = Dispatcher(
             store, runner.call, concurrency=config.concurrency, unreached_status=config.unreached_status, now_ms=unix_ms
         )
         scheduler = Scheduler(store, unix_ms)
@@ -156,6 +189,7 @@ class _Node:
 
         if status.failure is None:
             status.base = Phase.STOPPING
+        self._life.stopping()
         log.warning("stopping", reason=status.reason, **unfinished(store))
         store.park()
         await verifier.stop()
@@ -243,6 +277,7 @@ class _Node:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self._signalled, number))
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
 
     def _signalled(self, number: signal.Signals) -> None:
         if self._stop.is_set():
@@ -256,6 +291,7 @@ class _Node:
         self._status.base = Phase.READY
         urls = [url_of(sock) for sock in sockets]
         log.warning("ready", name=name, store=str(self._config.store), addresses=urls, version=__version__)
+        self._life.ready()
         self._tell_ready(urls[0], name)
 
     def _tell_recovery(self, store: RocksStore) -> None:
@@ -278,6 +314,18 @@ class _Node:
         log.error("failed", reason=reason)
         self._stop.set()
         self._hurry.set()
+
+    def _take_secrets(self, config: Config) -> None:
+        self._access.replace(config.basicauth, config.tokens)
+        self._alerts.url = config.alert_url
+        if self._runner is not None:
+            self._runner.signing_keys = parse_secrets(config.signing_secrets)
+
+    def _in_words(self) -> str:
+        status = self._status
+        if status.phase is Phase.STOPPING and self._dispatcher is not None:
+            return f"Stopping: {self._dispatcher.busy} running"
+        return status.reason or "; ".join(("Ready", *status.warnings.values()))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -332,11 +380,11 @@ def listen(config: Config) -> list[socket.socket]:
         found = socket.getaddrinfo(host, asked_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"address: {config.address} cannot be resolved: {error}") from error
-    if config.basicauth is None and not config.insecure:
+    if not config.has_credentials and not config.insecure:
         for *_, sockaddr in found:
             if not ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback:
                 raise ConfigError(
-                    f"address: {config.address} can be reached from other machines: set basicauth, or insecure"
+                    f"address: {config.address} can be reached from other machines: set basicauth, tokens or insecure"
                 )
     sockets: list[socket.socket] = []
     for family, kind, protocol, _, sockaddr in dict.fromkeys(found):

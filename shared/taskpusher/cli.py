@@ -1,11 +1,14 @@
 """The `taskpusher` command: finds the commands of what is installed; with none named it runs a node."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
 from . import __version__
+from .plain import escaped
 
 _GROUP = "taskpusher.commands"
 _DEFAULT = "node"
@@ -29,7 +32,22 @@ class Commands(click.Group):
         """Run a node where no command is named, so that a bare `taskpusher --flag` works."""
         if not args or (args[0].startswith("-") and args[0] not in ("--version", "-version")):
             args = [_DEFAULT, *args]
-        return super().parse_args(ctx, args)
+        with _plainly():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with _plainly():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Tell what is wrong with a command line without what would command the terminal."""
+    try:
+        yield
+    except click.UsageError as error:
+        raise click.UsageError(escaped(error.format_message()), error.ctx) from None
 
 
 @click.group(cls=Commands)

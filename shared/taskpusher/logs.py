@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -13,10 +12,9 @@ import structlog
 from . import codec
 from .clock import unix_ms
 from .masking import mask_text
+from .plain import escaped
 
 WRITE_WITHIN_S = 0.05  # lines of this long are written at once: a system call for each would cost more than the line
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class LineWriter:
@@ -116,6 +114,6 @@ def _to_bytes(_: Any, __: str, line: Any) -> bytes:
 def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Show control characters instead of sending them to a terminal: targets and jobs may say anything."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception" and _CONTROL.search(value):
-            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+        if isinstance(value, str) and key != "exception":
+            event[key] = escaped(value)
     return event

@@ -47,7 +47,7 @@ class Node:
     async def run(self, to: State, duration_s: float = 0.2) -> None:
         spec = Spec(url="http://a/", host="a:80")
         await self.store.put_new([NewJob(uids.mint("n1"), spec, self.now_ms(), self.now_ms())])
-        [job] = await self.store.claim(1, reserve=0, skip=frozenset())
+        [job] = await self.store.claim(1, reserve=0)
         error = JobError("timeout", "") if to is State.ERROR else None
         attempt = Attempt(1, self.now_ms(), duration_s, Kind.TIMEOUT)
         await self.store.settle(job.token, Verdict(to, attempt, error=error))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from taskpusher import __version__
+from taskpusher.settings import Loaded
 from taskpusher_node.config import Config
 from taskpusher_node.server import _Node
 
@@ -51,7 +52,7 @@ class Api:
             self.url = url
             ready.set()
 
-        self.node = _Node(self.config, tell)
+        self.node = _Node(self.config, tell, lambda: Loaded(self.config, {}, []))
         self._task = asyncio.create_task(self.node.run())
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
