@@ -388,7 +388,7 @@ def _encoded(text: str) -> str:
         return text  # no URL: encoding would hide it
     try:
         return str(URL(text))
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, IndexError):  # the last one of "http://[]@", by yarl 1.25
         return text
 
 

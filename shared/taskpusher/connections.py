@@ -77,7 +77,8 @@ class _Server(web.Server):
         self._limits = limits
         self._room = max(1, limits.connections // _ROOM_SHARE)
         self._open: set[_Connection] = set()
-        self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
+        self._late = False
+        self._plan_sweep()
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
@@ -115,13 +116,22 @@ class _Server(web.Server):
             if rank is not None:
                 yield rank, connection.since_s, connection
 
-    def _sweep(self) -> None:
+    def _plan_sweep(self) -> None:
+        self._due_s = self._loop.time() + _SWEEP_S
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
-        # handlers go first: one whose body has just grown does not wait for it, until it has had its turn
-        self._loop.call_soon(self._look)
 
-    def _look(self) -> None:
+    def _sweep(self) -> None:
+        due_s = self._due_s
+        self._plan_sweep()
+        # handlers go first: one whose body has just grown does not wait for it, until it has had its turn
+        self._loop.call_soon(self._look, due_s)
+
+    def _look(self, due_s: float) -> None:
         now_s = self._loop.time()
+        # what clients sent while this process slept is not read yet: it gets its turn first, but not again and again
+        self._late = not self._late and now_s - due_s > _SWEEP_S
+        if self._late:
+            return
         for connection in tuple(self._open):
             connection.look(now_s, self._limits)
 

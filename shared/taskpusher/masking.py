@@ -9,6 +9,7 @@ MASK = "[masked]"
 _HEADERS = frozenset({"authorization", "cookie", "set-cookie"})
 _NO_SECRET = frozenset({"idempotency-key"})  # tells one request from another, to everybody who may see it
 _SECRET = re.compile("token|key|secret|password|signature", re.IGNORECASE)
+_AUTHORITY = re.compile(r"^([a-z][a-z0-9+.-]*:)?//[^/?#\s]*@", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=//)[^/?#\s]*@")
 _URL_IN_TEXT = re.compile(r"https?://\S+", re.IGNORECASE)
 
@@ -22,12 +23,13 @@ def mask_headers(pairs: Iterable[tuple[str, str]], redact: Collection[str] = ())
 def mask_url(url: str, redact: Collection[str] = ()) -> str:
     """Return a URL, absolute or relative, with its userinfo and the values of secret parameters hidden."""
     if "@" in url:
-        url = _USERINFO.sub(f"{MASK}@", url)
-    if "=" not in url:
-        return url
-    head, mark, rest = _cut(url)
-    names = _folded(redact)
-    return head + mark + "".join(_masked_part(part, names) for part in re.split("([&#])", rest))
+        url = _AUTHORITY.sub(rf"\1//{MASK}@", url)
+    if "=" in url:
+        head, mark, rest = _cut(url)
+        names = _folded(redact)
+        url = head + mark + "".join(_masked_part(part, names) for part in re.split("([&#])", rest))
+    # that of a URL in a URL comes last: it would take the name of a secret with it, and leave what is behind an @
+    return _USERINFO.sub(f"{MASK}@", url) if "@" in url else url
 
 
 def mask_text(text: str, redact: Collection[str] = ()) -> str:

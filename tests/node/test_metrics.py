@@ -14,6 +14,7 @@ from taskpusher_node.metrics import LoopLag, NodeMetrics
 from taskpusher_node.status import Status
 from taskpusher_node.store.base import NewJob
 from taskpusher_node.store.rocksdb import RocksStore
+from taskpusher_node.targets import Targets
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -38,6 +39,7 @@ async def test_a_scrape_looks_at_no_job(store, monkeypatch):
         store,
         Status(),
         slots=lambda: (0, 4),
+        targets=Targets(store.limit_host, slots=4, later=asyncio.get_running_loop().call_later),
         rejected={},
         connections=lambda: 0,
         lag=LoopLag(),
