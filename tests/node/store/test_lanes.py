@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskpusher_node.store.rocksdb import keys
@@ -180,6 +180,16 @@ class Pair:
             self.end((0, False))
 
 
+JOB_AFTER_CALL = [
+    ("add", ("p", b"c", 0)),
+    ("pick", False),
+    ("pick", False),
+    ("add", ("p", b"c", 0)),
+    ("end", (0, False)),
+]
+
+
+@example([*JOB_AFTER_CALL, ("add", ("p", b"a", 0))], 0, 1)  # the first job came first, and its host is idle again
 @settings(max_examples=300, deadline=None, database=None)
 @given(MOVES, st.integers(0, 4), st.integers(1, 3))
 def test_lanes_pick_what_a_search_of_all_jobs_would_pick(moves, read_ahead, chunk):

@@ -353,12 +353,21 @@ class Lanes:
         if lane.host in self._full:
             return
         line = lane.line
+        if len(line.heap) == 1:
+            self._renew(line.heap)
         lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, next(self._tickets), lane)
         heappush(line.heap, lane.ticket)
         if len(line.heap) > 2 * len(line.lanes) + 64:
             line.heap = [ticket for ticket in line.heap if ticket[-1].ticket is ticket]
             heapify(line.heap)
         self._put_in_turn(line)
+
+    def _renew(self, heap: list[Ticket]) -> None:
+        """Bring the only ticket of a line up to date: as long as it was alone, its host's calls did not matter."""
+        lane = heap[0][-1]
+        if lane.ticket is heap[0] and lane.head is not None:
+            calls = self._calls.get(lane.host, 0)
+            lane.ticket = heap[0] = (-lane.priority, calls, lane.head.seq, next(self._tickets), lane)
 
     def _put_in_turn(self, line: Line) -> None:
         if not line.in_turn and not line.paused:
