@@ -181,18 +181,24 @@ class Book:
             batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
         else:
             key = keys.listing_key(head.state, keys.listing_time_ms(head), job_id)
-            if head.state is State.ERROR:
-                self._leave_group(job_id, key)
-            batch.delete(key)
-        self.count(spec.queue, head.state, -1)
-        if self.moved is not None:
-            self.moved(job_id, spec.queue, head.state, -1)
+            # of an error the entry knows its group, which another release might name otherwise
+            listed = self.db.get(key) if head.state is State.ERROR else None
+            group = records.parse_listing(listed).group if listed is not None else ""
+            self.unlist(batch, job_id, head.state, key, spec.queue, group)
+            return
+        self._count_out(job_id, spec.queue, head.state)
 
-    def _leave_group(self, job_id: bytes, key: bytes) -> None:
-        """A job is no error any more: its listing entry knows its group, which another release might name otherwise."""
-        listed = self.db.get(key)
-        if listed is not None:
-            self.groups.leave(job_id, records.parse_listing(listed).group)
+    def unlist(self, batch: Batch, job_id: bytes, state: State, key: bytes, queue: str, group: str) -> None:
+        """Take a job that neither waits nor runs out of the listing of its state, and out of its group of errors."""
+        batch.delete(key)
+        if state is State.ERROR:
+            self.groups.leave(job_id, group)
+        self._count_out(job_id, queue, state)
+
+    def _count_out(self, job_id: bytes, queue: str, state: State) -> None:
+        self.count(queue, state, -1)
+        if self.moved is not None:
+            self.moved(job_id, queue, state, -1)
 
     def store(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """Write a head and list it."""

@@ -86,8 +86,8 @@ class Prune:
     def _delete(self, job_id: bytes, state: State, key: bytes, value: bytes) -> None:
         batch = self._commit.batch()
         self._commit.hides_changes = True
-        batch.delete(key)
+        listed = records.parse_listing(value)
+        self._book.unlist(batch, job_id, state, key, listed.queue, listed.group)
         self._book.forget(batch, job_id)
-        self._book.count(records.parse_listing(value)[0], state, -1)
         low, high = self._gone or (job_id, job_id)
         self._gone = min(low, job_id), max(high, job_id)
