@@ -4,6 +4,7 @@ import base64
 import binascii
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -75,6 +76,8 @@ _RULES = {
 }
 
 RedactedName = Annotated[str, Meta(min_length=1, max_length=64)]
+_BACKOFF = Backoff()
+
 PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 
 
@@ -257,7 +260,7 @@ class SpecBuilder:
             timeout_s=timeout_s,
             max_attempts=request.max_attempts or 1,
             unreached_attempts=10 if request.unreached_attempts is None else request.unreached_attempts,
-            backoff=Backoff() if request.backoff is None else request.backoff,
+            backoff=_BACKOFF if request.backoff is None else request.backoff,
             success=success,
             ttl_s=request.ttl,
             meta=meta,
@@ -398,6 +401,7 @@ def is_host(text: str) -> bool:
     return match is not None and _can_be_called(match[1], int(match[2]))
 
 
+@lru_cache(maxsize=1024)  # the same few hosts again and again
 def _can_be_called(host: str, port: int | None) -> bool:
     if host.startswith("["):
         try:

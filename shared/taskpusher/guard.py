@@ -56,31 +56,31 @@ class Guard:
     async def handle(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Answer a request by a handler, if it is let in."""
         begin = monotonic()
-        response = await self._answer(handler, request)
+        counted = 0
+        try:
+            if request.method in SAFE_METHODS:
+                if request.rel_url.raw_path not in self._exempt:
+                    self._let_in(request)
+            else:
+                self._check_site(request)
+                self._let_in(request)
+                if request.content.is_eof():
+                    if self._in_flight >= self._max_in_flight:
+                        raise errors.Busy("too many changes wait for the store", retry_after_s=1)  # noqa: TRY301
+                    counted = 1
+                    self._in_flight += 1
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - every failure of a handler is told to who asked
+            response = self._told(request, error)
+        finally:
+            self._in_flight -= counted
         self._observe(request, response.status, monotonic() - begin)
         return response
 
-    async def _answer(self, handler: Handler, request: web.Request) -> web.StreamResponse:
-        try:
-            is_read = request.method in SAFE_METHODS
-            if not is_read:
-                sent = request.headers
-                if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
-                    self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
-                self._let_in(request)
-            elif request.rel_url.raw_path not in self._exempt:
-                self._let_in(request)
-            if is_read or not request.content.is_eof():
-                return await handler(request)
-            if self._in_flight >= self._max_in_flight:
-                return problem_response(errors.Busy("too many changes wait for the store", retry_after_s=1))
-            self._in_flight += 1
-            try:
-                return await handler(request)
-            finally:
-                self._in_flight -= 1
-        except Exception as error:  # noqa: BLE001 - every failure of a handler is told to who asked
-            return self._told(request, error)
+    def _check_site(self, request: web.Request) -> None:
+        sent = request.headers
+        if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
+            self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
 
     def _told(self, request: web.Request, error: Exception) -> web.Response:
         """Return the answer that tells a failure."""

@@ -1,5 +1,7 @@
 """The names of the headers that TaskPusher sends and reads, each written here once."""
 
+from multidict import istr
+
 VERSION = "TaskPusher-Version"
 
 # What a target is told with each call.
@@ -13,4 +15,4 @@ NODE = "TaskPusher-Node"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 # W3C Trace Context: taken from POST /add, given on to the target.
-TRACE = ("traceparent", "tracestate")
+TRACE = (istr("traceparent"), istr("tracestate"))

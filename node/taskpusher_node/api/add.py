@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Raw
 
 from taskpusher import __version__, codec, errors, fields, headers
@@ -64,32 +64,29 @@ class AddApi:
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
         try:
-            return await self._add(request)
-        except errors.Problem as problem:
-            self.rejected[problem.type] += 1
-            raise
-
-    async def _add(self, request: web.Request) -> web.StreamResponse:
-        self._check_accepting()
-        trace = {name: value for name in headers.TRACE if _is_trace(value := request.headers.get(name, ""))}
-        if request.content_type == NDJSON:
-            self._check_no_query(request)
-            return await self._add_lines(request, trace)
-        body = await self._read(request)
-        query = request.rel_url.raw_query_string
-        if not body and (query or "Content-Type" not in request.headers):
-            return await self._add_one(parse_form(pairs(query)), trace)
-        match request.content_type:
-            case "application/json":
-                self._check_no_query(request)
+            self._check_accepting()
+            trace = _trace(request)
+            query = request.rel_url.raw_query_string
+            content_type = request.content_type
+            if content_type == NDJSON:
+                _check_no_query(request)
+                return await self._add_lines(request, trace)
+            body = self._whole(request) if request.content.is_eof() else await self._read(request)
+            if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
+                return await self._add_one(parse_form(pairs(query)), trace)
+            if content_type == "application/json":
+                _check_no_query(request)
                 if body.lstrip()[:1] == b"[":
                     return await self._add_many(parse_list(body), trace)
                 return await self._add_one(parse_json(body), trace)
-            case fields.FORM:
+            if content_type == fields.FORM:
                 return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace)
-        raise errors.UnsupportedMediaType(
-            "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
-        )
+            raise errors.UnsupportedMediaType(
+                "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
+            )
+        except errors.Problem as problem:
+            self.rejected[problem.type] += 1
+            raise
 
     def _check_accepting(self) -> None:
         if self._status.draining:
@@ -99,17 +96,23 @@ class AddApi:
         if self._status.disk_low is not None:
             raise errors.DiskLow(self._status.disk_low, retry_after_s=_DISK_RETRY_S)
 
-    def _check_no_query(self, request: web.Request) -> None:
-        if request.query:
-            raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
+    def _whole(self, request: web.Request) -> bytes:
+        """Return a body that has come to its end: most have before their handler begins, and so cost no waiting."""
+        body: bytes = request.content.read_nowait()
+        if len(body) > self._config.max_request_bytes:
+            raise self._too_large()
+        return body
 
     async def _read(self, request: web.Request) -> bytes:
         try:
             return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise errors.TooLarge(
-                f"a request may have {self._config.max_request_bytes} bytes; NDJSON takes any number of jobs"
-            ) from error
+            raise self._too_large() from error
+
+    def _too_large(self) -> errors.TooLarge:
+        return errors.TooLarge(
+            f"a request may have {self._config.max_request_bytes} bytes; NDJSON takes any number of jobs"
+        )
 
     def _new_job(self, parsed: Parsed, trace: dict[str, str]) -> NewJob:
         now_ms = self._now_ms()
@@ -231,9 +234,21 @@ async def _write_all(response: web.StreamResponse, told: asyncio.Queue[bytes]) -
             pass  # nobody reads any more; what is stored is stored
 
 
+def _trace(request: web.Request) -> dict[str, str]:
+    """Return the W3C Trace Context headers to give on: a broken one is left out, as their standard asks."""
+    sent = request.headers
+    found = {str(name): sent[name] for name in headers.TRACE if name in sent}
+    return {name: value for name, value in found.items() if _is_trace(value)} if found else found
+
+
 def _is_trace(value: str) -> bool:
-    """Tell whether a W3C Trace Context header may be given on: a broken one is left out, as its standard asks."""
     return 0 < len(value) <= _TRACE_MAX and value.isascii() and value.isprintable()
+
+
+def _check_no_query(request: web.Request) -> None:
+    # the text first: a query is parsed even where it is empty
+    if request.rel_url.raw_query_string and request.query:
+        raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
 
 
 async def _lines(request: web.Request, max_bytes: int) -> AsyncIterator[list[tuple[int, bytes]]]:
