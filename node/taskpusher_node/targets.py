@@ -24,6 +24,7 @@ from enum import Enum
 from time import monotonic
 from typing import Protocol
 
+import structlog
 from msgspec import Struct
 
 from taskpusher.histogram import Histogram
@@ -40,6 +41,8 @@ RAMP_STEP_S = 10.0
 WINDOW_S = 120.0  # rate, durations and share of errors are those of the last one or two of these
 HOSTS_MAX = 10_000
 BY_ITSELF = "unreached"  # who holds a host that nobody holds by hand
+
+log = structlog.get_logger()
 
 
 class Phase(Enum):
@@ -201,7 +204,7 @@ class Targets:
         if now_s - duration_s < target.since_s:
             return
         if missed:
-            self._missed(target, now_s, retry_after_s)
+            self._missed(target, outcome, now_s, retry_after_s)
         elif target.phase is Phase.PROBING:
             self._ramp(target, now_s)
         else:
@@ -260,13 +263,14 @@ class Targets:
 
     # -- phases
 
-    def _missed(self, target: _Target, now_s: float, retry_after_s: float | None) -> None:
+    def _missed(self, target: _Target, outcome: str, now_s: float, retry_after_s: float | None) -> None:
         target.in_a_row += 1
         if target.phase is not Phase.PROBING:
             if target.in_a_row < UNREACHED_MAX:
                 return
             self.held_total += 1
             target.held_s = now_s
+            log.warning("target held", host=target.host, outcome=outcome, calls=UNREACHED_MAX)
         target.holds += 1
         target.in_a_row = 0
         least_s, most_s = RETRY_AFTER_S
@@ -283,6 +287,7 @@ class Targets:
 
     def _ramp(self, target: _Target, now_s: float) -> None:
         target.in_a_row = 0
+        log.warning("target back", host=target.host, seconds=round(now_s - target.held_s, 3))
         self._enter(target, Phase.RAMPING, RAMP_START, now_s, RAMP_STEP_S)
 
     def _turn(self, host: str) -> None:

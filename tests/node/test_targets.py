@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from structlog.testing import capture_logs
 
 from taskpusher_node import targets
 from taskpusher_node.retry import NOT_REACHED, SAYS_NOTHING, Kind
@@ -104,6 +105,16 @@ def test_three_unreached_calls_in_a_row_hold_a_host_back(rig, outcome):
     assert rig.limit is None
     rig.call(outcome)
     assert (rig.limit, rig.targets.held, rig.targets.held_total) == (0, 1, 1)
+
+
+def test_the_log_says_when_a_host_is_held_and_when_it_is_back(rig):
+    with capture_logs() as lines:
+        rig.hold_back()
+        rig.clock.move(1.0)
+        rig.call("connect")  # a probe that is unreached too says nothing new
+        rig.clock.move(60.0)
+        rig.call()
+    assert [(line["event"], line["host"]) for line in lines] == [("target held", HOST), ("target back", HOST)]
 
 
 @pytest.mark.parametrize("outcome", sorted(set(Kind) - NOT_REACHED - SAYS_NOTHING))
