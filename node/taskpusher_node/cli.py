@@ -21,7 +21,10 @@ _CORRECT = (
 )
 
 
-@click.command(cls=SettingsCommand, settings=Config)
+_OTHERS = "Other commands: backup, check, config, openapi, restore; `taskpusher COMMAND --help` tells of each."
+
+
+@click.command(cls=SettingsCommand, settings=Config, epilog=_OTHERS)
 def node(**given: Any) -> None:
     """Run a node: store jobs that come by POST /add, and call their URLs.
 

@@ -111,7 +111,8 @@ def _post(url: str) -> Any:
     except urllib.error.HTTPError as error:
         _fail(_detail(error), _EXITS.get(error.code, Exit.FAILED))
     except (OSError, ValueError) as error:
-        _fail(f"{url}: {error}", Exit.UNREACHABLE)
+        reason = getattr(error, "reason", error)  # urllib wraps what went wrong
+        _fail(f"{url}: {getattr(reason, 'strerror', None) or reason}", Exit.UNREACHABLE)
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

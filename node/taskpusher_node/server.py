@@ -299,7 +299,8 @@ class _Node:
         if store.recovered:
             self._status.warn("recovery", store.recovered)
         level = log.info if store.recovery is Recovery.CLEAN and not store.recovered else log.error
-        level("recovery", kind=store.recovery, stopped_clean=store.stopped_clean, text=store.recovered)
+        told = {"text": store.recovered} if store.recovered else {}
+        level("recovery", kind=store.recovery, stopped_clean=store.stopped_clean, **told)
 
     def _stalled(self, on: bool) -> None:  # noqa: FBT001
         self._status.stalled = on

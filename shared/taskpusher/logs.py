@@ -103,7 +103,7 @@ def _exception_as_text(log: Any, level: str, event: MutableMapping[str, Any]) ->
 
 def _json_line(_: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
     """Render a line in one step: three of structlog's would cost a fifth of what a job costs in the store."""
-    line = {"timestamp": codec.to_time(unix_ms()), "level": level, **event}
+    line = {"timestamp": codec.to_time(unix_ms()), "level": level, "event": event["event"], **event}
     return codec.to_json(line, default=str)
 
 

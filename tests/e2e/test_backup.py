@@ -59,7 +59,8 @@ async def test_a_node_goes_on_from_its_backup_when_a_person_says_so(tmp_path, ta
 
 
 async def test_what_cannot_be_backed_up_is_told_with_its_exit_code(node, tmp_path):
-    assert (await run("backup", "--server", "http://127.0.0.1:1"))[0] == 69
+    code, _, err = await run("backup", "--server", "http://127.0.0.1:1")
+    assert (code, err) == (69, "taskpusher: http://127.0.0.1:1/backup: Connection refused\n")
     assert (await run("backup", "--server", "ftp://127.0.0.1"))[0] == 78
     await node.start("--basicauth=me:secret")
     code, _, err = await run("backup", "--server", node.url, TASKPUSHER_AUTH="me:wrong")

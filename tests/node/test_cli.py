@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from taskpusher.cli import main
 from taskpusher.settings import CONFIG, settings_of
 from taskpusher_node.config import Config
 
@@ -37,6 +39,11 @@ def test_help_shows_the_settings_a_newcomer_needs_and_help_all_every_one():
         assert (flag in few.stdout.split()) is (setting.flag in COMMON)
         assert flag in every.stdout.split()
         assert (f"{flag}-file" in every.stdout.split()) is setting.kind.secret
+
+
+def test_help_names_the_other_commands():
+    *_, last = run("--help").stdout.split("Other commands: ")
+    assert last.partition(";")[0].split(", ") == sorted(set(main.list_commands(click.Context(main))) - {"node"})
 
 
 def test_the_readme_names_every_setting_with_its_default():

@@ -31,6 +31,7 @@ def test_production_writes_json_lines_without_debug():
     assert [line["event"] for line in lines] == ["call", "end"]
     assert lines[0]["error"] == "a\x1b[31mred\nnew line"
     assert lines[0]["timestamp"].endswith("Z")
+    assert list(lines[0])[:3] == ["timestamp", "level", "event"]  # a person reads them too
 
 
 def test_debug_shows_control_characters_instead_of_sending_them():

@@ -5,6 +5,7 @@ Where a job asks for redirects to be followed, its call is one more request for 
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -296,9 +297,7 @@ def _explained(error: Exception, spec: Spec, calling: _Calling, duration_s: floa
     """Return the kind and a text."""
     if isinstance(error, OSError) and error.errno in _OURS:
         return Kind.LOCAL, f"the node lacks what a call needs: {error.strerror}"
-    # in full, the error of a response has the URL, with all that is secret in it
-    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    text = mask_text(text or type(error).__name__, spec.redact)
+    text = mask_text(_text_of(error) or type(error).__name__, spec.redact)
     if calling.wire is not None:
         return _broken_off(error, text, spec, calling.wire, duration_s)
     # the request was not about to be sent, so nothing of it can have arrived
@@ -309,6 +308,17 @@ def _explained(error: Exception, spec: Spec, calling: _Calling, duration_s: floa
     if isinstance(error, TimeoutError):
         return Kind.CONNECT, f"no connection within {min(CONNECT_TIMEOUT_S, spec.timeout_s):g} s"
     return next((kind for types, kind in _KINDS if isinstance(error, types)), Kind.CONNECT), text
+
+
+def _text_of(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message  # in full it has the URL, with all that is secret in it
+    if isinstance(error, aiohttp.ClientConnectorError) and str(error.os_error.strerror).startswith(
+        "Connect call failed"
+    ):
+        # asyncio says which address, not what was wrong
+        return f"cannot connect to {error.host}:{error.port}: {os.strerror(error.os_error.errno or 0)}"
+    return str(error)
 
 
 def _timed_out(spec: Spec) -> tuple[Kind, str]:
