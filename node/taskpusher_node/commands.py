@@ -68,7 +68,7 @@ def _tell_report(report: "Report", store: Path) -> None:
     if not report.found:
         click.echo(f"{store}: {report.entries} entries, all is well")
     elif report.kept is None:
-        click.echo(f"{store}: {report.entries} entries, {all_found} of them wrong", err=True)
+        click.echo(f"{store}: {report.entries} entries could be read; found wrong: {all_found}", err=True)
         click.echo(f"Mend it with: taskpusher check --repair --store {store}", err=True)
     else:
         lost = len(report.lost_jobs)

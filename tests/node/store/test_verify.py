@@ -293,6 +293,25 @@ async def test_a_flipped_byte_in_a_footer_is_told_and_the_table_given_up(bench: 
     assert [uid for uid in later if bench.store.get(uid) is None] == []
 
 
+async def test_a_damaged_table_that_spans_all_keys_hides_no_other_table(bench: Bench, engine: RocksEngine):
+    await bench.add_many(2)
+    await bench.store.close()
+    Database(engine.path).close()  # a table of one block
+    small = largest(engine.path, "*.sst")
+    await bench.open()
+    later = await bench.add_many(300, body=b"x" * 500)
+    await bench.store.close()
+    Database(engine.path).close()
+    assert small.exists()
+    flip(small, 100)
+    assert check(engine.path).entries == 0  # what could be walked
+    repair(engine.path, STAMP)
+    assert check(engine.path).found == {}
+    await bench.open()
+    assert walked(bench) == []
+    assert set(later) <= set(await bench.run_all())
+
+
 async def test_a_read_of_what_is_damaged_fails_closed_and_says_where(bench: Bench, engine: RocksEngine):
     uids = await tables(bench, engine)
     file = largest(engine.path, "*.sst")

@@ -242,7 +242,7 @@ class Database:
 
 def _in_words(key: bytes) -> str:
     """Name a key; behind the letter of its table, those of a job show the beginning of its uid."""
-    return f"key {key[:1].decode(errors='replace')} {key[1:].hex()}"
+    return f"key {key[:1].decode(errors='replace')} {key[1:].hex()}" if key else "the beginning"
 
 
 def _nobody(_: StoreDamaged) -> None:

@@ -129,13 +129,16 @@ def _replace(path: Path, report: Report, kept: Path) -> None:
 
 
 def _open_old(path: Path, kept: Path) -> Database:
-    """Open what is damaged, or a copy that can be opened."""
-    try:
-        return Database(path, read_only=True)
-    except StoreDamaged:
-        backup.copy(path, kept / _REBUILT)
-        rebuild(kept / _REBUILT)
-        return Database(kept / _REBUILT, read_only=True)
+    """Open what is damaged, or a copy without the damaged tables where that can be opened and walked, and this not."""
+    with suppress(StoreDamaged):
+        old = Database(path, read_only=True)
+        # a table of one block may span all keys: while it is there no other table can be walked either
+        if old.readable(keys.NAME, keys.NAME + b"\0", 1)[1] is None:
+            return old
+        old.close()
+    backup.copy(path, kept / _REBUILT)
+    rebuild(kept / _REBUILT)
+    return Database(kept / _REBUILT, read_only=True)
 
 
 def _make_whole(old: Database, part: Path, report: Report, lost: IO[str]) -> None:
