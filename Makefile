@@ -6,8 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS and ext4,
-# failing system calls, a clock that steps, a
-# scraper. A command that is named otherwise than its package stands before it.
+# failing system calls, a clock that steps, a scraper. A command that is named otherwise than its package stands before it.
 TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime prometheus
 
 .PHONY: run install test test-packages check format lock clean
