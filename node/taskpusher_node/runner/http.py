@@ -313,6 +313,8 @@ def _explained(error: Exception, spec: Spec, calling: _Calling, duration_s: floa
 def _text_of(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         return error.message  # in full it has the URL, with all that is secret in it
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"cannot resolve {error.host}: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ClientConnectorError) and str(error.os_error.strerror).startswith(
         "Connect call failed"
     ):
