@@ -14,15 +14,15 @@ LOG_LEVELS = ("production", "debug")
 ALERT_FORMATS = ("json", "slack")
 
 # the headings of --help-all
-_NODE, _IN, _OUT, _TOLD, _LIMITS = "The node", "Coming in", "Going out", "Told", "Limits"
+_NODE, _IN, _OUT, _ALERTS, _LIMITS = "The node", "Coming in", "Going out", "Alerts", "Limits"
 
 
 def _setting(default: Any, text: str, *, advanced: bool = False, kind: Kind | None = None, group: str = _NODE) -> Any:
     return setting(default, text, group=group, kind=kind, common=not advanced)
 
 
-def _limit(default: int, text: str, *, kind: Kind | None = None) -> Any:
-    return _setting(default, text, advanced=True, kind=kind, group=_LIMITS)
+def _limit(default: int, text: str, *, kind: Kind | None = None, group: str = _LIMITS) -> Any:
+    return _setting(default, text, advanced=True, kind=kind, group=group)
 
 
 def _are_statuses(text: str) -> bool:
@@ -82,9 +82,14 @@ class Config:
     retention_errors: float = _setting(
         2_592_000.0, "How long jobs in error and cancelled ones are kept; 0: without limit.", advanced=True
     )
-    retention_count: int = _limit(1_000_000, "Most finished jobs kept, the newest; 0: without limit.", kind=Whole(0))
+    retention_count: int = _limit(
+        1_000_000, "Most finished jobs kept, the newest; 0: without limit.", kind=Whole(0), group=_NODE
+    )
     ballast: int = _limit(
-        67_108_864, "Set aside in the store's folder, given up when the disk is full; 0: none.", kind=Size(0)
+        67_108_864,
+        "Set aside in the store's folder, given up when the disk is full; 0: none.",
+        kind=Size(0),
+        group=_NODE,
     )
     tokens: tuple[Token, ...] = _setting(
         (),
@@ -118,14 +123,14 @@ class Config:
         "URL that gets one POST when a trouble begins, and one when it is over.",
         advanced=True,
         kind=Text("URL", "a URL of http or https", _is_url, secret=True),
-        group=_TOLD,
+        group=_ALERTS,
     )
     alert_format: str = _setting(
         "json",
         "What it gets: json, or slack for what takes incoming webhooks of Slack.",
         advanced=True,
         kind=Choice(ALERT_FORMATS),
-        group=_TOLD,
+        group=_ALERTS,
     )
     deny_private: bool = _setting(
         default=False,
@@ -154,7 +159,7 @@ class Config:
     max_request_bytes: int = _limit(4_194_304, "Largest request, and longest line of NDJSON.", kind=_SIZE)
     max_response_bytes: int = _limit(65_536, "How much of an answer is kept; the rest is not read.", kind=_SIZE)
     max_wait: float = _setting(300.0, "The longest that /wait holds an answer.", advanced=True, group=_LIMITS)
-    keepalive: float = _setting(75.0, "How long an idle client connection is kept.", advanced=True, group=_LIMITS)
+    keepalive: float = _setting(75.0, "How long an idle client connection is kept.", advanced=True, group=_IN)
     public_url: str | None = _setting(
         None,
         "The URL that browsers ask by where a proxy stands before the node; its pages may then change things.",
@@ -166,10 +171,17 @@ class Config:
         10.0, "How long the headers of a request may take.", advanced=True, kind=_ABOVE_0, group=_IN
     )
     client_min_rate: int = _limit(
-        1_024, "Bytes a second, over any ten, that a client must send of a body and take of an answer.", kind=_SIZE
+        1_024,
+        "Bytes a second, over any ten, that a client must send of a body and take of an answer.",
+        kind=_SIZE,
+        group=_IN,
     )
-    max_connections: int = _limit(2_000, "Most client connections; beyond, the slowest and idlest make room.")
-    max_in_flight: int = _limit(1_000, "Most adds and other changes that wait for the store at once; beyond, 503.")
+    max_connections: int = _limit(
+        2_000, "Most client connections; beyond, the slowest and idlest make room.", group=_IN
+    )
+    max_in_flight: int = _limit(
+        1_000, "Most adds and other changes that wait for the store at once; beyond, 503.", group=_IN
+    )
     backup_dir: Path | None = _setting(
         None,
         "Folder that POST /backup makes copies of the store in. Default: none are made.",
