@@ -14,6 +14,14 @@ from aiohttp import web
 START_WITHIN_S = 20
 
 
+COMMAND = (Path(sys.executable).with_name("taskpusher"),)
+
+
+def without(guard: str) -> tuple[str | Path, ...]:
+    """Return the command of a node that lacks a guard: what controls start."""
+    return sys.executable, Path(__file__).with_name("unguarded.py"), guard
+
+
 class NodeProcess:
     """A `taskpusher` process on a store; its log goes to a file, its address comes from its log."""
 
@@ -22,10 +30,9 @@ class NodeProcess:
         self.log = folder / "node.log"
         self.flags = flags
         self.env = env or {}
-        self.command: tuple[str | Path, ...] = (Path(sys.executable).with_name("taskpusher"),)
+        self.command: tuple[str | Path, ...] = COMMAND
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None
-        self.command = [str(Path(sys.executable).with_name("taskpusher"))]
 
     async def start(self, *flags: str) -> "NodeProcess":
         """Start it, and wait until it is ready."""

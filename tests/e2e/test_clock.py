@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from .processes import NodeProcess, Target, add, job, until
+from .processes import NodeProcess, Target, add, job, until, without
 
 HOUR_S = 3_600
 RETENTION_S = 1_800
@@ -129,3 +129,11 @@ async def test_an_hour_back(node, http, target: Target, clock):
     clock.step(0)
     await until(http, node, completed=7, scheduled=1)
     assert target.calls == dict.fromkeys((old, running, due, *new, soon), 1)
+
+
+async def test_uids_by_the_wall_clock_would_go_back(node, http, target: Target, clock):
+    node.command = without("mint_by_the_wall_clock")
+    await node.start()
+    before = await add(http, node, url=f"{target.url}/ok")
+    clock.step(-HOUR_S)
+    assert await add(http, node, url=f"{target.url}/ok") < before

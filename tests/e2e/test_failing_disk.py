@@ -1,24 +1,17 @@
 """A disk that fails or is slow under a running node: system calls that strace makes fail or last."""
 
 import asyncio
-import sys
 import time
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from .injection import injected
-from .processes import NodeProcess, until
+from .processes import COMMAND, NodeProcess, until, without
 
 PAUSED = {"url": "http://127.0.0.1:1/"}
 HEALTH_WITHIN_S = 0.1
 MIB = 1 << 20
-
-
-def without(guard: str) -> tuple[str | Path, ...]:
-    """Return the command of a node that lacks a guard."""
-    return sys.executable, Path(__file__).with_name("unguarded.py"), guard
 
 
 async def push(http: aiohttp.ClientSession, node: NodeProcess) -> tuple[int, str | None]:
@@ -88,6 +81,19 @@ async def test_a_write_into_a_full_disk_fails_closed_and_gives_up_the_ballast(no
     await node.start(f"--ballast={MIB}")
     assert await all_there(http, node, before) == 40
     assert ballast.stat().st_size == MIB
+
+
+async def test_a_node_that_swallowed_the_error_would_acknowledge_what_was_never_written(node, http):
+    node.command = without("swallow_write_errors")
+    await start_paused(http, node, "--ballast=0")
+    [log] = node.store.glob("*.log")
+    async with injected(node, "write:error=ENOSPC:when=1+", log):
+        during = await push_some(http, node, 2)
+    await node.kill()
+    node.command = COMMAND
+    await node.start()
+    with pytest.raises(AssertionError):
+        await all_there(http, node, during)
 
 
 async def slow_answers(http: aiohttp.ClientSession, node: NodeProcess) -> tuple[float, set[int]]:

@@ -115,3 +115,13 @@ async def test_targets_that_drip_or_keep_silent_hold_their_slots_no_longer_than_
             job = await answer.json()
         assert job["error"] == {"kind": "timeout", "message": "no whole answer within 1 s", "status": None}
         assert job["attempts"][0]["duration"] < 5
+
+
+async def test_without_their_timeout_they_would_hold_them(node, flood, target, http):
+    await node.start("--concurrency=2")
+    for path in ("drip", "silent"):
+        await add(http, node, url=f"{flood.url}/{path}", timeout=60)
+    await until(http, node, running=2)
+    await add(http, node, url=f"{target.url}/ok")
+    await asyncio.sleep(3)
+    await until(http, node, running=2, waiting=1)

@@ -1,13 +1,16 @@
 """A node with one guard taken away, named by the first argument: what the controls of the failure tests start."""
 
+import secrets
 import sys
 from concurrent.futures import Future
 from contextlib import suppress
 
+from taskpusher import uid
 from taskpusher.cli import main
+from taskpusher.clock import unix_ms
 from taskpusher_node.store.base import StoreFailed
 from taskpusher_node.store.rocksdb.commit import Commit
-from taskpusher_node.store.rocksdb.db import Database
+from taskpusher_node.store.rocksdb.db import Batch, Database
 
 
 def swallow_flush_errors() -> None:
@@ -19,6 +22,28 @@ def swallow_flush_errors() -> None:
             flush(self)
 
     Database.flush_log = flush_log
+
+
+def swallow_write_errors() -> None:
+    """A write that failed passes for one that was done, and so does the flush behind it."""
+    write = Database.write
+
+    def write_or_not(self: Database, batch: Batch) -> None:
+        with suppress(StoreFailed):
+            write(self, batch)
+
+    Database.write = write_or_not
+    swallow_flush_errors()
+
+
+def mint_by_the_wall_clock() -> None:
+    """A uid has the time of the wall clock, whatever was minted before."""
+
+    def mint(name: str) -> str:
+        id_ = f"{unix_ms():012x}7000{secrets.token_hex(8)}"
+        return f"{id_[:16]}8{id_[17:]}-{name}"
+
+    uid.mint = mint
 
 
 def flush_on_the_loop() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rocksdict import Options, Rdict
 
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
@@ -323,6 +324,16 @@ async def test_a_read_of_what_is_damaged_fails_closed_and_says_where(bench: Benc
     assert (len(failed), bench.store.damage is not None, file.name in failed[0]) == (1, True, True)
     with pytest.raises(StoreFailed):
         await bench.add()
+
+
+async def test_a_plain_walk_over_a_damaged_table_would_end_early_without_a_word(bench: Bench, engine: RocksEngine):
+    uids = await tables(bench, engine)
+    file = largest(engine.path, "*.sst")
+    flip(file, file.stat().st_size // 3)
+    plain = Rdict(str(engine.path), Options(raw_mode=True))
+    assert 0 < sum(key[:1] == b"b" for key in plain.keys()) < len(uids)  # noqa: SIM118 - it is no dict
+    plain.close()
+    await bench.open()
 
 
 async def test_a_verification_of_what_is_damaged_tells_it_and_the_store_goes_on(bench: Bench, engine: RocksEngine):
