@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from msgspec import structs
-
 from taskpusher.clock import unix_ms
 from taskpusher.job import Spec, same_request
 
@@ -18,8 +16,6 @@ from ...lifecycle import (
     born,
     can_expire,
     claimed,
-    expired,
-    ready,
     settled,
 )
 from ..base import (
@@ -54,8 +50,10 @@ from .backup import make_backup
 from .book import Book, Call
 from .changes import Changes
 from .commit import Commit
+from .due import Due
 from .lanes import Entry, Lane
 from .listing import Listing, earlier_attempts
+from .pauses import Pauses
 from .prune import Prune
 from .recovery import in_words, open_book
 from .verify import Walk
@@ -87,6 +85,8 @@ class RocksStore:
         self._max_holds = max_holds
         self._commit = Commit(book.db, book.events, book.write_counts, book.totals)
         self._changes = Changes(book, self._commit)
+        self._due = Due(book, self._commit, self._changes)
+        self._pauses = Pauses(book, self._commit)
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
         self._reclaiming: asyncio.Future[None] | None = None
@@ -257,74 +257,14 @@ class RocksStore:
         if abs(now_ms - self._advanced_ms) >= _ADVANCE_EVERY_MS:
             self._advanced_ms = now_ms
             self._listing.advance_first_waiting()
-        expired_n, next_expiry = self._expire(now_ms, _PROMOTE_AT_ONCE)
+        expired_n, next_expiry = self._due.expire(now_ms, _PROMOTE_AT_ONCE)
         self._see_writes()  # what has expired is not due any more
-        next_due = self._promote_due(now_ms, _PROMOTE_AT_ONCE - expired_n)
-        resumes = self._resume_due(now_ms)
-        releases = self._release_due(now_ms)
+        next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - expired_n)
+        resumes = self._pauses.resume_due(now_ms)
+        releases = self._pauses.release_due(now_ms)
         if self._commit.is_open or expired_n:
             await self._commit.durable()
         return min((t for t in (next_due, next_expiry, resumes, releases) if t is not None), default=None)
-
-    def _expire(self, now_ms: int, limit: int) -> tuple[int, int | None]:
-        """End at most `limit` jobs whose ttl is over; returns how many were looked at, and when the next one is."""
-        book = self._book
-        end = keys.after(b"x")
-        found = book.db.scan(book.first_expiry, end, limit)
-        for index, (key, _) in enumerate(found):
-            expires_ms, job_id = keys.parse_expiry(key)
-            book.first_expiry = key
-            if expires_ms > now_ms:
-                return index, expires_ms
-            self._commit.batch().delete(key)
-            birth = book.birth(job_id)
-            if birth is None or job_id in book.calls:
-                continue  # deleted; or running, and it comes back here if its call does not arrive
-            before = book.head(job_id, birth)
-            if can_expire(before) and before.expires_ms == expires_ms:
-                self._changes.replace(job_id, birth.spec, before, expired(before, now_ms))
-        if len(found) == limit:
-            return limit, now_ms
-        book.first_expiry = end
-        return len(found), None
-
-    def _promote_due(self, now_ms: int, limit: int) -> int | None:
-        """Make ready at most `limit` jobs that are due; returns when the next one is."""
-        book = self._book
-        end = keys.after(keys.listing_prefix(State.SCHEDULED))
-        found = book.db.scan(book.first_due, end, limit)
-        for key, _ in found:
-            due_ms, job_id = keys.listed(key)
-            book.first_due = key
-            if due_ms > now_ms:
-                return due_ms
-            birth = book.birth(job_id)
-            assert birth is not None  # noqa: S101 - one batch writes and deletes both
-            before = book.head(job_id, birth)
-            self._changes.replace(job_id, birth.spec, before, ready(before, book.next_seq(), now_ms))
-        if len(found) == limit:
-            return now_ms
-        book.first_due = end
-        return None
-
-    def _resume_due(self, now_ms: int) -> int | None:
-        nexts = []
-        for queue, record in self._book.queues.items():
-            until_ms = record.pause.until_ms if record.pause is not None else None
-            if until_ms is not None and until_ms <= now_ms:
-                self._put_pause(queue, None)
-            elif until_ms is not None:
-                nexts.append(until_ms)
-        return min(nexts, default=None)
-
-    def _release_due(self, now_ms: int) -> int | None:
-        nexts = []
-        for host, hold in list(self._book.holds.items()):
-            if hold.until_ms is not None and hold.until_ms <= now_ms:
-                self._put_hold(host, None)
-            elif hold.until_ms is not None:
-                nexts.append(hold.until_ms)
-        return min(nexts, default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""
@@ -455,7 +395,7 @@ class RocksStore:
         record = self._book.queues.get(name)
         if record is None and len(self._book.queues) >= self._max_queues:
             return Put.NO_QUEUE
-        self._put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
+        self._pauses.put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
         self._book.retally(name)
         await self._commit.durable()
         return Put.CREATED if record is None else Put.SAME
@@ -463,21 +403,8 @@ class RocksStore:
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""
         self._commit.check()
-        self._put_pause(queue, pause)
+        self._pauses.put_pause(queue, pause)
         await self._commit.durable()
-
-    def _put_pause(self, queue: str, pause: Pause | None) -> None:
-        record = self._book.queues.get(queue, records.QueueRecord())
-        self._put_queue(queue, structs.replace(record, pause=pause))
-        self._book.lanes.pause(queue, on=pause is not None)
-        if pause is None:
-            self.events.woke()
-        elif pause.until_ms is not None:
-            self.events.due(pause.until_ms)
-
-    def _put_queue(self, queue: str, record: records.QueueRecord) -> None:
-        self._book.queues[queue] = record
-        self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
 
     def holds(self) -> dict[str, Pause]:
         """Return the hosts that are held by hand."""
@@ -488,20 +415,9 @@ class RocksStore:
         self._commit.check()
         if hold is not None and host not in self._book.holds and len(self._book.holds) >= self._max_holds:
             return False
-        self._put_hold(host, hold)
+        self._pauses.put_hold(host, hold)
         await self._commit.durable()
         return True
-
-    def _put_hold(self, host: str, hold: Pause | None) -> None:
-        if hold is None:
-            self._book.holds.pop(host, None)
-            self._commit.batch().delete(b"o" + host.encode())
-        else:
-            self._book.holds[host] = hold
-            self._commit.batch().put(b"o" + host.encode(), records.encode(hold))
-            if hold.until_ms is not None:
-                self.events.due(hold.until_ms)
-        self.events.held(host, hold)
 
     async def set_draining(self, *, on: bool) -> None:
         """Remember, over restarts too, whether the node takes new jobs."""
