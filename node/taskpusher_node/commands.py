@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import sys
 import time
 import urllib.error
@@ -69,7 +70,7 @@ def _tell_report(report: "Report", store: Path) -> None:
         click.echo(f"{store}: {report.entries} entries, all is well")
     elif report.kept is None:
         click.echo(f"{store}: {report.entries} entries could be read; found wrong: {all_found}", err=True)
-        click.echo(f"Mend it with: taskpusher check --repair --store {store}", err=True)
+        click.echo(f"Mend it with: taskpusher check --repair --store {shlex.quote(str(store))}", err=True)
     else:
         lost = len(report.lost_jobs)
         click.echo(f"{store} was mended; {lost} jobs are lost. The old files are in {report.kept}", err=True)

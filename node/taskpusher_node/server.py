@@ -6,10 +6,12 @@ import gc
 import ipaddress
 import os
 import resource
+import shlex
 import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 
@@ -53,7 +55,7 @@ from .runner.http import HttpRunner
 from .runner.signing import parse_secrets
 from .scheduler import Scheduler
 from .status import Phase, Status
-from .store.base import Events, Recovery, StoreFailed
+from .store.base import Events, Recovery, StoreFailed, StoreUnknown
 from .store.rocksdb import RocksStore
 from .verifier import Verifier
 
@@ -149,7 +151,8 @@ class _Node:
             if not self._stop.is_set():
                 await self._run_jobs(store, sockets)
         finally:
-            await store.close()
+            with suppress(StoreUnknown):  # `_failed` was told why
+                await store.close()
         log.warning("stopped", failure=status.failure)
         if store.damage is not None:
             raise store.damage
@@ -169,7 +172,8 @@ class _Node:
             store, runner.call, concurrency=config.concurrency, unreached_status=config.unreached_status, now_ms=unix_ms
         )
         scheduler = Scheduler(store, unix_ms)
-        verifier = Verifier(store, status, f"stop the node and run taskpusher check --repair --store {config.store}")
+        folder = shlex.quote(str(config.store))
+        verifier = Verifier(store, status, f"stop the node and run taskpusher check --repair --store {folder}")
         rates = Rates(store, unix_ms)
         lag = LoopLag()
         disk = DiskWatch(store, status, dispatcher.hold, reserve=config.disk_reserve, ballast=config.ballast)

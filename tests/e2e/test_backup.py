@@ -39,6 +39,8 @@ async def test_a_node_goes_on_from_its_backup_when_a_person_says_so(tmp_path, ta
             backup = Path(out.strip())
             assert backup.parent == tmp_path / "backups"
             await target.called(2)
+            code, _, err = await run("restore", node.store, "--store", tmp_path / "of-a-running-store")
+            assert (code, "another process has" in err) == (78, True)
             await node.kill()
 
             node.store = tmp_path / "restored"

@@ -1,6 +1,7 @@
 """A disk that fails or is slow under a running node: system calls that strace makes fail or last."""
 
 import asyncio
+import signal
 import time
 
 import aiohttp
@@ -58,6 +59,16 @@ async def test_after_a_flush_that_failed_nothing_is_acknowledged_and_the_node_en
     await node.start()
     assert await all_there(http, node, before) == 40
     assert {status for status, _ in await push_some(http, node, 1)} == {201}
+
+
+async def test_a_flush_that_fails_in_a_stop_is_told_and_ends_it_with_1(node, http):
+    await start_paused(http, node)
+    async with injected(node, "fdatasync:error=EIO:when=1+"):
+        node.signal(signal.SIGTERM)
+        assert await node.wait() == 1
+    assert len(node.events("failed")) == 1
+    assert node.events("stopped")[0]["failure"] == node.events("failed")[0]["reason"]
+    assert b"Traceback" not in node.log.read_bytes()
 
 
 async def test_a_node_that_swallowed_the_error_would_acknowledge_what_is_not_on_disk(node, http):

@@ -12,7 +12,7 @@ from taskpusher.clock import unix_ms
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import BackupRefused, Pause, StoreRefused
 from taskpusher_node.store.rocksdb import RocksStore, backup
-from taskpusher_node.store.rocksdb.db import Database
+from taskpusher_node.store.rocksdb.db import REPAIR_PART, Database
 
 from .bench import NAME, Bench
 from .conftest import RocksEngine
@@ -25,6 +25,10 @@ def elsewhere() -> Path:
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -131,6 +135,22 @@ async def test_no_backup_takes_the_place_of_another(bench: Bench, tmp_path: Path
     assert await bench.add()
 
 
+async def test_no_backup_is_taken_for_the_unfinished_one_of_another(bench: Bench, tmp_path: Path, elsewhere: Path):
+    for folder in (tmp_path / "backups", elsewhere):
+        for name in ("a.part", "a"):
+            await bench.store.backup(folder / name)
+        assert names(folder) == {"a.part", "a"}
+
+
+async def test_what_a_killed_node_left_of_a_backup_is_in_nobodys_way(bench: Bench, elsewhere: Path):
+    left = elsewhere / backup._PART.format("b")
+    left.mkdir()
+    (left / "000001.sst").write_bytes(b"x")
+    await bench.store.backup(elsewhere / "b")
+    assert names(elsewhere) == {"b"}
+    assert "000001.sst" not in names(elsewhere / "b")
+
+
 async def test_a_backup_that_does_not_fit_is_refused_and_leaves_nothing(
     bench: Bench, tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -149,9 +169,12 @@ async def test_a_backup_to_where_nothing_can_be_made_is_refused(bench: Bench, tm
     assert await bench.add()
 
 
-async def test_what_an_interrupted_backup_left_is_removed_at_the_next_start(bench: Bench, engine: RocksEngine):
+@pytest.mark.parametrize("name", [backup._UNFINISHED, REPAIR_PART])
+async def test_what_was_cut_short_and_not_used_is_removed_at_the_next_start(
+    bench: Bench, engine: RocksEngine, name: str
+):
     await bench.store.close()
-    part = engine.path / backup._UNFINISHED
+    part = engine.path / name
     part.mkdir()
     (part / "000001.sst").write_bytes(b"x")
     await bench.open()

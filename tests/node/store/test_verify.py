@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
 from taskpusher_node.store.rocksdb import backup, groups, keys, records
 from taskpusher_node.store.rocksdb import repair as repairing
-from taskpusher_node.store.rocksdb.db import Database, locked, new_batch
+from taskpusher_node.store.rocksdb.db import LOCK, Database, locked, new_batch
+from taskpusher_node.store.rocksdb.disk import BALLAST
 from taskpusher_node.store.rocksdb.repair import LOST_JOBS, check, repair
 
 from .bench import Bench
@@ -50,6 +53,12 @@ def walked(bench: Bench, n: int = 1_000) -> list[Any]:
     while not walk.done:
         found += walk.step(n)
     return found
+
+
+def can_be_opened(path: Path) -> bool:
+    """Tell whether another process gets the lock of a store."""
+    opens = f"import fcntl; fcntl.lockf(open('{path / LOCK}', 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    return subprocess.run([sys.executable, "-c", opens], check=False, capture_output=True).returncode == 0
 
 
 async def populate(bench: Bench) -> dict[State, str]:
@@ -214,7 +223,7 @@ async def test_what_can_be_read_of_a_lost_job_is_kept(bench: Bench, engine: Rock
     edit(engine.path, delete=(entries(engine.path, b"b")[0][0],))
     report = repair(engine.path, STAMP)
     lines = [json.loads(line) for line in (Path(report.kept) / LOST_JOBS).read_text().splitlines()]
-    assert report.lost_jobs == [uid]
+    assert report.lost_jobs == {uid}
     assert {line["uid"] for line in lines} == {uid}
     assert any(line.get("queue") == "mail" for line in lines)
     assert any("head" in line for line in lines)
@@ -275,8 +284,8 @@ async def test_a_flipped_byte_in_a_table_is_told_and_the_rest_is_salvaged(
     assert check(engine.path).found == {}
     await bench.open()
     assert walked(bench) == []
-    assert {uid for uid in uids if bench.store.get(uid) is None} == set(mended.lost_jobs)
-    assert set(await bench.run_all()) == set(uids) - set(mended.lost_jobs)
+    assert {uid for uid in uids if bench.store.get(uid) is None} == mended.lost_jobs
+    assert set(await bench.run_all()) == set(uids) - mended.lost_jobs
 
 
 async def test_a_flipped_byte_in_a_footer_is_told_and_the_table_given_up(bench: Bench, engine: RocksEngine):
@@ -345,6 +354,43 @@ async def test_a_verification_of_what_is_damaged_tells_it_and_the_store_goes_on(
     assert {finding.kind for finding in found} >= {Damage.UNREADABLE}
     assert any(file.name in finding.text for finding in found)
     assert await bench.add()
+
+
+async def test_no_node_gets_at_a_store_while_it_is_rebuilt(
+    bench: Bench, engine: RocksEngine, monkeypatch: pytest.MonkeyPatch
+):
+    await tables(bench, engine)
+    [file] = engine.path.glob("MANIFEST-*")
+    flip(file, file.stat().st_size // 2)
+    (engine.path / BALLAST).write_bytes(b"x")
+    copied: list[str] = []
+
+    def rebuild(path: Path) -> None:
+        copied.extend(file.name for file in path.iterdir())
+        assert not can_be_opened(engine.path)
+        really(path)
+
+    really = repairing.rebuild
+    monkeypatch.setattr(repairing, "rebuild", rebuild)
+    assert repair(engine.path, STAMP).kept is not None
+    assert file.name in copied
+    assert not {LOCK, BALLAST} & {*copied}
+    assert can_be_opened(engine.path)
+    await bench.open()
+
+
+async def test_a_store_is_verified_until_a_verification_was_done_and_found_nothing(bench: Bench, engine: RocksEngine):
+    await bench.add_many(3)
+    await engine.kill()
+    await bench.open()
+    bench.store.verification().step(1)
+    for found in (1, 0):  # the one before was cut short by the stop
+        await bench.reopen()
+        assert not bench.store.stopped_clean
+        assert walked(bench) == []
+        bench.store.totals.damaged += found
+    await bench.reopen()
+    assert bench.store.stopped_clean
 
 
 async def test_a_repair_that_fails_leaves_the_store_as_it_was(

@@ -153,6 +153,9 @@ async def test_what_stands_behind_the_damage_is_brought_back(bench: Bench, engin
     ended.append((await bench.start()).uid)
     await bench.durable()
     await bench.pause("mail")
+    await bench.hold("held.example")
+    bench.store.remember("ring", b"kept")
+    await bench.durable()
     before = {uid: bench.view(uid) for uid in [*ended[:5], *first, large, cancelled]}
     await engine.kill()
     [log] = wal.logs(engine.path)
@@ -169,6 +172,8 @@ async def test_what_stands_behind_the_damage_is_brought_back(bench: Bench, engin
     there = [uid for uid in before if uid not in missing and uid != ended[5]]
     assert {uid: bench.view(uid) for uid in there} == {uid: before[uid] for uid in there}
     assert bench.store.queue("mail").pause is not None
+    assert list(bench.store.holds()) == ["held.example"]
+    assert bench.store.memo("ring") == b"kept"
     assert bench.store.verification().step(10_000) == []
     later = await bench.add()
     ran = await bench.run_all()

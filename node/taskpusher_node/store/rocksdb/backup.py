@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from msgspec import structs
@@ -11,13 +12,14 @@ from msgspec import structs
 from taskpusher.job import DEFAULT_QUEUE
 
 from ..base import BackupRefused, Pause, StoreFailed, StoreRefused
-from . import keys, records
-from .db import CURRENT, RESTORE_PART, Database, new_batch
+from . import disk, keys, records
+from .db import CURRENT, LOCK, REPAIR_PART, RESTORE_PART, Database, locked, new_batch
 
 RESTORED_BY = "restore"  # who paused the queues of a restored store
 SPARE_BYTES = 64 << 20  # left free by a backup
 _UNFINISHED = "backup.part"  # in the store: a checkpoint on its own file system is made of links, in a moment
-_PART = ".part"
+_PART = ".{}.part"  # no backup can have such a name
+_NOT_COPIED = frozenset({LOCK, disk.BALLAST})  # who closes a file, lets go of his process's lock of it
 
 
 def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int:
@@ -25,7 +27,7 @@ def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int
 
     Where the folder is on the store's file system it shares the tables with it, which never change.
     """
-    part = target.with_name(target.name + _PART)
+    part = target.with_name(_PART.format(target.name))
     forget_unfinished(db.path)
     checkpoint = db.path / _UNFINISHED
     try:
@@ -39,6 +41,7 @@ def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int
             checkpoint.rename(target)
         else:
             check_space(target.parent, size)
+            shutil.rmtree(part, ignore_errors=True)  # of a node that was killed
             copy(checkpoint, part, given_up)
             part.rename(target)
         _sync_one(target.parent)
@@ -51,15 +54,17 @@ def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int
 
 
 def forget_unfinished(store: Path) -> None:
-    """Remove what a backup that was cut short left behind."""
-    shutil.rmtree(store / _UNFINISHED, ignore_errors=True)
+    """Remove what a backup, or a repair of which nothing was used yet, left behind when it was cut short."""
+    for part in (_UNFINISHED, REPAIR_PART):
+        shutil.rmtree(store / part, ignore_errors=True)
 
 
 def restore(backup: Path, store: Path, now_ms: int) -> tuple[str, int]:
     """Make a store of a backup, in a new or empty folder; returns its name and how many jobs it has.
 
     All queues stand still, for what ran since the backup was made would run again; it has an id of its own, and what
-    ran at that moment is nobody's crash. Raises BackupRefused, StoreDamaged, StoreFailed, StoreRefused.
+    ran at that moment is nobody's crash. A store that no process has open is as good as a backup. Raises BackupRefused,
+    StoreDamaged, StoreFailed, StoreLocked, StoreRefused.
     """
     if not (backup / CURRENT).is_file():
         raise StoreRefused(f"{backup} is no backup of a store")
@@ -69,7 +74,8 @@ def restore(backup: Path, store: Path, now_ms: int) -> tuple[str, int]:
             raise StoreRefused(f"{store} is not empty: give a new folder")
         check_space(store, size_of(backup))
         part = store / RESTORE_PART
-        copy(backup, part)
+        with locked(backup) if (backup / LOCK).exists() else nullcontext():
+            copy(backup, part)
         name, jobs = _make_new(part, now_ms)
         move_in(part, store)
     except OSError as error:
@@ -124,7 +130,7 @@ def copy(source: Path, target: Path, given_up: Callable[[], bool] = lambda: Fals
     for file in source.iterdir():
         if given_up():
             raise BackupRefused("the node stops")
-        if file.is_file():
+        if file.is_file() and file.name not in _NOT_COPIED:
             shutil.copy2(file, target)
     sync(target)
 

@@ -29,6 +29,7 @@ _PAGE = 1_000
 _STALL_S = 0.05
 
 CURRENT = "CURRENT"  # the file that RocksDB begins with
+LOCK = "LOCK"
 RESTORE_PART = "restore.part"  # a folder in the store, until it is moved to where it belongs
 REPAIR_PART = "repair.part"
 
@@ -260,12 +261,13 @@ def _check_current(path: Path) -> None:
     """Refuse what has not the file that RocksDB begins with: it would make a new, empty database over the old one."""
     if (path / CURRENT).exists():
         return
-    for part, what in ((RESTORE_PART, "restored"), (REPAIR_PART, "repaired")):
-        if (path / part).exists():
-            raise StoreRefused(
-                f"{path} was cut short while it was {what}: the new files are in {part}, old ones in before-repair-*;"
-                f" move those of one of them into {path}, {CURRENT} last"
-            )
+    if (path / RESTORE_PART).exists():
+        raise StoreRefused(f"{path} was cut short while it was restored: delete it, and restore the backup again")
+    if (path / REPAIR_PART).exists():
+        raise StoreRefused(
+            f"{path} was cut short while it was repaired: the new files are in {REPAIR_PART}, old ones in"
+            f" before-repair-*; move those of one of them into {path}, {CURRENT} last"
+        )
     if any(file for pattern in ("MANIFEST-*", "*.sst", "*.blob") for file in path.glob(pattern)):
         raise StoreDamaged(f"cannot open {path}: Corruption: there are tables, but the file {CURRENT} is missing")
 
@@ -277,7 +279,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises StoreLocked, and StoreFailed where there is no store. Nothing else in this process may open it meanwhile.
     """
     try:
-        lock = (path / "LOCK").open("r+")
+        lock = (path / LOCK).open("r+")
     except OSError as error:
         raise StoreFailed(f"there is no store in {path}: {error.strerror}") from error
     with lock:

@@ -93,6 +93,7 @@ class RocksStore:
         self._measured = (disk.space(folder), disk.sizes(folder))
         self._advanced_ms = 0
         self._backup: asyncio.Task[Backup] | None = None
+        self._verification: Walk | None = None
         self._closing = threading.Event()
         book.db.on_damage = self._commit.fail
         self.name = book.name
@@ -139,12 +140,15 @@ class RocksStore:
         return self._commit.damage
 
     async def close(self) -> None:
-        """Flush and close; a backup under way is given up. Where nothing runs any more, the stop was a clean one."""
+        """Flush and close; a backup under way is given up.
+
+        Where nothing runs any more and no verification is due, the stop was a clean one.
+        """
         self._closing.set()
         if self._backup is not None:
             await asyncio.wait([self._backup])
         try:
-            if self._commit.failure is None and not self._book.calls:
+            if self._commit.failure is None and not self._book.calls and self._is_trusted():
                 self._commit.batch().put(keys.CLEAN, b"")
             await self._commit.close()
         finally:
@@ -155,6 +159,11 @@ class RocksStore:
             # a failure was told when it happened, and a broken database only repeats it
             with suppress(StoreFailed) if self._commit.failure is not None else nullcontext():
                 await asyncio.to_thread(self._book.db.close)
+
+    def _is_trusted(self) -> bool:
+        """Tell whether the next start need not verify: what this one had to look at was looked at, and is well."""
+        verified = self._verification is not None and self._verification.done
+        return (self.stopped_clean or verified) and not self.totals.damaged
 
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
         """Store jobs, in order, all in one write."""
@@ -432,7 +441,7 @@ class RocksStore:
     def verification(self) -> Walk:
         """Return a new walk over everything."""
         walk = Walk(self._book.db, self.name, self._book.calls, sync=self._commit.write_now, live=self._book)
-        self._book.moved = walk.moved
+        self._book.moved, self._verification = walk.moved, walk
         return walk
 
     async def backup(self, target: Path) -> Backup:

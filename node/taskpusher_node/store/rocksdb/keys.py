@@ -37,6 +37,7 @@ BOOT = b"mboot"
 DRAINING = b"mdraining"
 STORE_ID = b"mstore_id"
 CLEAN = b"mclean"
+MEMO = b"mmemo."
 STORE_ID_BYTES = 16
 
 _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
@@ -151,7 +152,7 @@ def parse_expiry(key: bytes) -> tuple[int, bytes]:
 
 def memo_key(name: str) -> bytes:
     """Return the key of what is remembered under a name."""
-    return b"mmemo." + name.encode()
+    return MEMO + name.encode()
 
 
 def u64(n: int) -> bytes:

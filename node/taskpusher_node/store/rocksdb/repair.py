@@ -36,7 +36,7 @@ class Report(Struct):
     entries: int = 0
     found: dict[str, int] = field(default_factory=dict)  # how often each kind
     findings: list[Finding] = field(default_factory=list)  # the first of them
-    lost_jobs: list[str] = field(default_factory=list)  # uids
+    lost_jobs: set[str] = field(default_factory=set)  # uids
     kept: str | None = None  # where the files from before the repair are
 
     def add(self, findings: Iterable[Finding]) -> None:
@@ -45,8 +45,8 @@ class Report(Struct):
             self.found[finding.kind] = self.found.get(finding.kind, 0) + 1
             if len(self.findings) < FINDINGS_MAX:
                 self.findings.append(Finding(finding.kind, finding.text, finding.uid))
-            if finding.kind is Damage.JOB_LOST and finding.uid not in self.lost_jobs:
-                self.lost_jobs.append(finding.uid or "")
+            if finding.kind is Damage.JOB_LOST:
+                self.lost_jobs.add(finding.uid or "")
 
 
 def check(path: Path) -> Report:

@@ -46,7 +46,7 @@ def _copy_tables(book: Book, log: Database) -> int:
                 missing += 1
             elif key[:1] == b"j":
                 _renew(book, batch, key, value)
-            elif key[:1] in b"aqs" or (key in _KEPT and book.db.peek(key) is None):
+            elif key[:1] in b"aoqs" or key.startswith(keys.MEMO) or (key in _KEPT and book.db.peek(key) is None):
                 batch.put(key, value)
             elif key == keys.OPENS:
                 batch.put(key, max(value, book.db.peek(key) or b""))  # places in line are counted from it
