@@ -403,3 +403,20 @@ def test_jobs_that_come_back_in_any_order_stand_in_their_old_one():
         rig.lanes.ended(lane.host)
         rig.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
     assert rig.pick_all() == seqs
+
+
+def test_a_host_that_is_held_after_jobs_came_back_loads_neither_what_runs_nor_loses_a_job():
+    rig = Rig(read_ahead=10, chunk=10)
+    jobs = {job[-1].seq: job for job in (rig.write() for _ in range(9))}
+    for job in jobs.values():
+        rig.announce(job)
+    assert [rig.pick() for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+    for seq in (2, 3):
+        rig.lanes.ended(b"a")
+        rig.lanes.put_back(*jobs[seq])
+    rig.lanes.limit(b"a", 0)
+    rig.lanes.ended(b"a")
+    rig.lanes.put_back(*jobs[6])
+    rig.lanes.limit(b"a", 0)
+    rig.lanes.limit(b"a", None)
+    assert rig.pick_all() == [2, 3, 6, 7, 8, 9]

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 class Lane:
     """The ready jobs of one queue, host and priority, in order of arrival."""
 
-    __slots__ = ("ahead", "head", "host", "key", "line", "loaded_to", "more", "priority", "ticket")
+    __slots__ = ("ahead", "head", "host", "keep_to", "key", "line", "loaded_to", "more", "priority", "ticket")
 
     def __init__(self, key: bytes, line: "Line", host: bytes, priority: int) -> None:
         self.key = key
@@ -40,6 +40,7 @@ class Lane:
         self.ahead: deque[Entry] | None = None  # made when there is more than a head: most lanes are short
         self.more = False  # on disk behind what is loaded
         self.loaded_to = 0  # seq of the last entry that is or was in memory
+        self.keep_to = 0  # up to this seq nothing may be loaded again: among it is what runs
         self.ticket: Ticket | None = None  # its one valid entry in the heap of its line
 
 
@@ -147,6 +148,7 @@ class Lanes:
             self._ahead += 1
         if not lane.more:
             lane.loaded_to = max(lane.loaded_to, self._seen_to)
+        lane.keep_to = lane.loaded_to
         self._rank(lane)
 
     def drop(self, key: bytes, seq: int) -> None:
@@ -270,10 +272,9 @@ class Lanes:
     def _unload(self, host: bytes) -> None:
         """A host is held: leave its jobs on disk, for others need the memory."""
         for lane in self._full[host]:
-            if lane.ahead:
-                self._ahead -= len(lane.ahead)
-                lane.loaded_to = lane.ahead[0].seq - 1
-                lane.ahead, lane.more = None, True
+            while lane.ahead and lane.ahead[-1].seq > lane.keep_to:
+                self._ahead -= 1
+                lane.loaded_to, lane.more = lane.ahead.pop().seq - 1, True
 
     def _bring_back(self, host: bytes) -> None:
         """A host is not full any more."""
