@@ -142,6 +142,14 @@ async def test_no_backup_is_taken_for_the_unfinished_one_of_another(bench: Bench
         assert names(folder) == {"a.part", "a"}
 
 
+async def test_no_backup_is_made_among_the_files_of_the_store(bench: Bench, engine: RocksEngine):
+    before = names(engine.path)
+    with pytest.raises(BackupRefused, match="the store itself"):
+        await bench.store.backup(engine.path / "alerts")
+    assert names(engine.path) == before
+    assert await bench.store.backup(engine.path / "backups" / "b")
+
+
 async def test_what_a_killed_node_left_of_a_backup_is_in_nobodys_way(bench: Bench, elsewhere: Path):
     left = elsewhere / backup._PART.format("b")
     left.mkdir()

@@ -423,3 +423,15 @@ async def test_a_repair_that_was_cut_short_is_not_taken_for_a_store(
     assert (kept / "CURRENT").exists()
     await bench.open()
     assert walked(bench) == []
+
+
+async def test_a_store_that_cannot_be_locked_is_not_said_to_be_missing(bench: Bench, engine: RocksEngine):
+    await bench.store.close()
+    (engine.path / LOCK).unlink()
+    (engine.path / LOCK).mkdir()
+    with pytest.raises(StoreFailed, match="cannot lock the store"):
+        check(engine.path)
+    (engine.path / LOCK).rmdir()
+    with pytest.raises(StoreFailed, match="there is no store"):
+        check(engine.path)
+    await bench.open()

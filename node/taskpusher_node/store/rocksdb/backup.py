@@ -34,6 +34,8 @@ def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int
         if target.exists():
             raise BackupRefused(f"{target} is there already")
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if target.parent.samefile(db.path):  # whose names mean something
+            raise BackupRefused(f"{target.parent} is the store itself: backups belong into another folder")
         db.checkpoint(checkpoint)
         size = size_of(checkpoint)
         if target.parent.stat().st_dev == checkpoint.stat().st_dev:

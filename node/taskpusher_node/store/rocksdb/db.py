@@ -276,12 +276,15 @@ def _check_current(path: Path) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that RocksDB itself takes only to write, so that no node writes while a store is looked at.
 
-    Raises StoreLocked, and StoreFailed where there is no store. Nothing else in this process may open it meanwhile.
+    Raises StoreLocked, and StoreFailed where there is no store, or none that can be locked. Nothing else in this
+    process may open it meanwhile.
     """
     try:
         lock = (path / LOCK).open("r+")
-    except OSError as error:
+    except FileNotFoundError as error:
         raise StoreFailed(f"there is no store in {path}: {error.strerror}") from error
+    except OSError as error:
+        raise StoreFailed(f"cannot lock the store in {path}: {error.strerror}") from error
     with lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
