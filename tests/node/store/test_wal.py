@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskpusher_node.lifecycle import State
-from taskpusher_node.store.base import Damage, Recovery, StoreDamaged, Verb
-from taskpusher_node.store.rocksdb import RocksStore, keys, wal
+from taskpusher_node.store.base import Damage, Recovery, StoreDamaged, StoreFailed, Verb
+from taskpusher_node.store.rocksdb import RocksStore, keys, recovery, wal
 from taskpusher_node.store.rocksdb.db import Database, new_batch
 from taskpusher_node.store.rocksdb.repair import repair
 
@@ -231,6 +231,28 @@ async def test_what_was_brought_back_once_is_not_brought_back_again(bench: Bench
     await bench.reopen()
     assert await bench.where() == {}
     assert "earlier start" in bench.store.recovered
+
+
+async def test_a_start_over_a_damaged_log_that_was_cut_short_forgets_no_call_that_ran(
+    bench: Bench, engine: RocksEngine, monkeypatch: pytest.MonkeyPatch
+):
+    def cut_short(*_: object) -> int:
+        raise OSError(5, "cut short")
+
+    uid = await bench.add()
+    await bench.reopen()  # the log begins with taking back that the stop was a clean one
+    await bench.add(body=b"x" * 40_000)
+    await bench.start()
+    await bench.durable()
+    await engine.kill()
+    [log] = wal.logs(engine.path)
+    log.write_bytes(flipped(log.read_bytes(), 10))
+    monkeypatch.setattr(recovery, "bring_back", cut_short)
+    with pytest.raises(StoreFailed, match="cut short"):
+        await bench.open()
+    monkeypatch.undo()
+    await bench.open()
+    assert (bench.store.stopped_clean, bench.head(uid).attempt) == (False, 1)
 
 
 async def test_a_repair_brings_back_what_stands_behind_the_damage_too(bench: Bench, engine: RocksEngine):

@@ -49,7 +49,7 @@ def _identify(db: Database, name: str | None, events: Events) -> Book:
     opens = int.from_bytes(db.get(keys.OPENS) or b"") + 1
     book = Book(db, stored_name or name or uids.random_name(), opens, events)
     book.store_id = db.get(keys.STORE_ID) or secrets.token_bytes(keys.STORE_ID_BYTES)
-    book.stopped_clean = db.recovery is Recovery.CLEAN and (stored is None or db.get(keys.CLEAN) is not None)
+    book.stopped_clean = not db.recovered and (stored is None or db.get(keys.CLEAN) is not None)
     batch = new_batch()
     batch.put(keys.STORE_ID, book.store_id)
     batch.delete(keys.CLEAN)
