@@ -335,6 +335,16 @@ async def test_a_read_of_what_is_damaged_fails_closed_and_says_where(bench: Benc
         await bench.add()
 
 
+async def test_a_scheduled_job_that_is_not_there_fails_closed_and_says_so(bench: Bench, engine: RocksEngine):
+    uid = await bench.add(delay_ms=10)
+    await bench.store.close()
+    edit(engine.path, delete=(b"b" + keys.id_of(uid),))
+    await bench.open()
+    with pytest.raises(StoreDamaged, match=uid):
+        await bench.store.promote(bench.now_ms + 1_000)
+    assert bench.store.damage is not None
+
+
 async def test_a_plain_walk_over_a_damaged_table_would_end_early_without_a_word(bench: Bench, engine: RocksEngine):
     uids = await tables(bench, engine)
     file = largest(engine.path, "*.sst")

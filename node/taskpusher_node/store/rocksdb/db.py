@@ -120,7 +120,7 @@ class Database:
         try:
             return self._get(key)
         except Exception as error:
-            raise self._damaged(f"{_in_words(key)}: {error}") from error
+            raise self.damaged(f"{_in_words(key)}: {error}") from error
 
     def peek(self, key: bytes) -> bytes | None:
         """As `get`, for who only looks: nobody else is told."""
@@ -171,7 +171,7 @@ class Database:
         """
         found, damage = self.readable(start, end, n)
         if damage is not None:
-            raise self._damaged(damage)
+            raise self.damaged(damage)
         return found
 
     def all(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
@@ -235,7 +235,8 @@ class Database:
         except Exception as error:
             raise _failure(error) from error
 
-    def _damaged(self, what: str) -> StoreDamaged:
+    def damaged(self, what: str) -> StoreDamaged:
+        """Return the error that says what cannot be read, after it was told to `on_damage`."""
         damage = StoreDamaged(f"the store in {self.path} cannot be read ({what})")
         self.on_damage(damage)
         return damage

@@ -48,7 +48,8 @@ class Due:
             if due_ms > now_ms:
                 return due_ms
             birth = book.birth(job_id)
-            assert birth is not None  # noqa: S101 - one batch writes and deletes both
+            if birth is None:  # one batch writes and deletes both
+                raise book.db.damaged(f"{book.uid_of(job_id)} is listed as scheduled, and is not there")
             before = book.head(job_id, birth)
             self._changes.replace(job_id, birth.spec, before, ready(before, book.next_seq(), now_ms))
         if len(found) == limit:
