@@ -17,6 +17,7 @@ import aiohttp
 import structlog
 
 from taskpusher import __version__, codec
+from taskpusher.background import Background
 from taskpusher.clock import unix_ms
 from taskpusher.masking import mask_text
 from taskpusher.plain import escaped
@@ -51,7 +52,7 @@ class _Trouble:
     again: float = 0.0
 
 
-class Alerts:
+class Alerts(Background):
     """Follows a status. `start` begins, `stop` waits until a failure is told; `url` may change at any time."""
 
     def __init__(
@@ -76,15 +77,14 @@ class Alerts:
         self._pause_s = pause_s
         self._troubles: dict[str, _Trouble] = {}
         self._failure_told = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
         """Remember what was told before the restart, and begin to look."""
         with suppress(OSError):
             for mark in self._folder.iterdir():
                 topic, began_ms = unquote(mark.name), round(mark.stat().st_mtime * 1_000)
                 self._troubles[topic] = _Trouble(topic, "", began_ms, monotonic(), told=True)
-        self._task = asyncio.create_task(self._run(), name="alerts")
+        return super().start()
 
     async def stop(self) -> None:
         """Give the alert of a failure a few seconds, and end."""
@@ -93,10 +93,7 @@ class Alerts:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_S):
                     await self._failure_told.wait()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await super().stop()
 
     async def _run(self) -> None:
         while True:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
+from taskpusher.background import Background
+
 from .status import Status
 from .store.base import Health, Store
 
@@ -18,7 +20,7 @@ STOP_SHARE = 4  # below a quarter of the reserve no call is started
 log = structlog.get_logger()
 
 
-class DiskWatch:
+class DiskWatch(Background):
     """Looks once a second. Below the reserve `status.disk_low` is set, below a quarter of it calls are held."""
 
     def __init__(
@@ -31,19 +33,7 @@ class DiskWatch:
         self._ballast = ballast
         self._low = False
         self._held = False
-        self._task: asyncio.Task[None] | None = None
         self.missing_bytes = 0  # until the node is out of its trouble
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin to look; returns the task that does it."""
-        self._task = asyncio.create_task(self._run(), name="disk watch")
-        return self._task
-
-    async def stop(self) -> None:
-        """End it; what was noticed stands."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def look(self) -> None:
         """Measure, and draw the consequences."""

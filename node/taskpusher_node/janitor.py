@@ -7,6 +7,8 @@ from time import monotonic
 
 import structlog
 
+from taskpusher.background import Background
+
 from .config import Config
 from .diskwatch import DiskWatch
 from .lifecycle import FINISHED, State
@@ -30,7 +32,7 @@ _EVER = dict.fromkeys(FINISHED, 2**62)
 log = structlog.get_logger()
 
 
-class Janitor:
+class Janitor(Background):
     """Deletes a little faster than jobs finish, in small goes, so that neither disk nor loop is busy with it.
 
     `finish_rate` is how many jobs a second ended of late.
@@ -61,18 +63,6 @@ class Janitor:
         self._no_age_until = 0.0  # monotonic
         self._to_free = 0  # jobs still to delete before the disk is looked at again
         self._deleted = 0  # since space was last reclaimed
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin to delete; returns the task that does it."""
-        self._task = asyncio.create_task(self._run(), name="janitor")
-        return self._task
-
-    async def stop(self) -> None:
-        """Leave the rest for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from typing import Protocol
 from prometheus_client.core import Metric
 
 from taskpusher import __version__
+from taskpusher.background import Background
 from taskpusher.exposition import counter, gauge, histogram
 from taskpusher.histogram import FAST_S, Histogram
 
@@ -21,22 +22,11 @@ LAG_EVERY_S = 0.25
 _QUEUE = ("queue",)
 
 
-class LoopLag:
+class LoopLag(Background):
     """How much later than asked the loop wakes a task, looked at a few times a second."""
 
     def __init__(self) -> None:
         self.seconds = Histogram(FAST_S)
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._run(), name="loop lag")
-
-    async def stop(self) -> None:
-        """End it."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

@@ -9,6 +9,8 @@ from typing import Literal
 import msgspec
 from msgspec import structs
 
+from taskpusher.background import Background
+
 from .lifecycle import State
 from .rings import Bucket, Ring
 from .store.base import Store, StoreError, Totals
@@ -25,7 +27,7 @@ _BEHIND_S = 0.002  # timers may be early by a millisecond
 _COUNTED = ("added", "completed", "errors")
 
 
-class Rates:
+class Rates(Background):
     """Looks at the store's counters once a second and remembers what it saw.
 
     The rings are kept in the store, each bucket under a name of its own: as it ends, and with it the open bucket of
@@ -40,22 +42,19 @@ class Rates:
         self._looked_s = now_ms() / 1000
         self._before = structs.replace(store.totals)
         self._durations_before = store.durations()
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
         """Take up the rings of before, and begin to look."""
         for name, ring in self._rings.items():
             for slot in range(ring.length):
                 kept = self._store.memo(_memo(name, slot))
                 if kept is not None:
                     ring.restore(_decode(kept))
-        self._task = asyncio.create_task(self._run(), name="rates")
+        return super().start()
 
     async def stop(self) -> None:
         """End it, and keep the rings."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await super().stop()
         at_s = self._looked_s
         self._look()
         self._keep(at_s)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
+from taskpusher.background import Background
+
 from .store.base import Store, StoreBusy, StoreError
 
 LOOK_EVERY_S = 1.0  # the wall clock may step, so a wait is never longer than this
@@ -12,7 +14,7 @@ LOOK_EVERY_S = 1.0  # the wall clock may step, so a wait is never longer than th
 log = structlog.get_logger()
 
 
-class Scheduler:
+class Scheduler(Background):
     """Sleeps until the next due time the store knows of, at most a second."""
 
     def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
@@ -20,19 +22,7 @@ class Scheduler:
         self._now_ms = now_ms
         self._next_ms: int | None = None
         self._sooner = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         store.events.due = self._due
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin to look; returns the task that does it."""
-        self._task = asyncio.create_task(self._run(), name="scheduler")
-        return self._task
-
-    async def stop(self) -> None:
-        """Leave what becomes due for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def _due(self, at_ms: int) -> None:
         if self._next_ms is None or at_ms < self._next_ms:

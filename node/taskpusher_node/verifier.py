@@ -9,6 +9,8 @@ from time import monotonic
 
 import structlog
 
+from taskpusher.background import Background
+
 from .status import Status
 from .store.base import Finding, Store, StoreError
 
@@ -22,7 +24,7 @@ TOPIC = "damage"
 log = structlog.get_logger()
 
 
-class Verifier:
+class Verifier(Background):
     """Walks over the store once."""
 
     def __init__(self, store: Store, status: Status, advice: str) -> None:
@@ -30,18 +32,6 @@ class Verifier:
         self._status = status
         self._advice = advice
         self._found = 0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin; returns the task that does it."""
-        self._task = asyncio.create_task(self._run(), name="verifier")
-        return self._task
-
-    async def stop(self) -> None:
-        """Leave it; the next start after a crash begins anew."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         walk = self._store.verification()
