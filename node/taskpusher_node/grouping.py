@@ -9,6 +9,8 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from taskpusher.masking import mask_url
+
 from .lifecycle import Head, JobError, Response
 
 OTHER = "other"  # the id of the group of what has no group of its own, because there are too many
@@ -47,8 +49,9 @@ def group_of(host: str, head: Head) -> Group | None:
 
 
 def normalised(line: str) -> str:
-    """Return a line without what differs from job to job: quoted texts, ids and numbers."""
+    """Return a line without what differs from job to job: quoted texts, ids, numbers, and secrets in URLs."""
     line = _SPACE.sub(" ", line).strip()
+    line = " ".join(mask_url(word) if "=" in word or "@" in word else word for word in line.split(" "))
     line = _QUOTED.sub('"*"', line)
     line = _MAYBE_ID.sub(_without_id, line)
     return _NUMBERS.sub("#", line)[:LINE_MAX]

@@ -62,8 +62,7 @@ class Guard:
                 if request.rel_url.raw_path not in self._exempt:
                     self._let_in(request)
             else:
-                self._check_site(request)
-                self._let_in(request)
+                self._let_change(request)
                 if request.content.is_eof():
                     if self._in_flight >= self._max_in_flight:
                         raise errors.Busy("too many changes wait for the store", retry_after_s=1)  # noqa: TRY301
@@ -77,10 +76,14 @@ class Guard:
         self._observe(request, response.status, monotonic() - begin)
         return response
 
-    def _check_site(self, request: web.Request) -> None:
+    def _let_change(self, request: web.Request) -> None:
+        """Let in what may change something: of this site, by who may do it, with a body as it is."""
         sent = request.headers
         if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
             self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
+        self._let_in(request)
+        if hdrs.CONTENT_ENCODING in sent:
+            raise errors.UnsupportedMediaType("send the body as it is, without Content-Encoding")
 
     def _told(self, request: web.Request, error: Exception) -> web.Response:
         """Return the answer that tells a failure."""

@@ -51,6 +51,8 @@ def test_the_line_is_what_the_target_says_first(body, expected):
         ("id 123e4567-e89b-12d3-a456-426614174000 is gone", "id * is gone"),
         ("a facade of deadbeef", "a facade of deadbeef"),
         ("at 2026-11-24T23:13:32Z", "at *#T#:#:#Z"),
+        ("Cannot GET /a?token=se-cret&b=1 now", "Cannot GET /a?token=[masked]&b=# now"),
+        ("failed for http://me:se-cret@host/x", "failed for http://[masked]@host/x"),
         ("tab\tand \x1b[31mred\x9b bell\x07", "tab and [#mred bell"),
         ("x" * 500, "x" * LINE_MAX),
     ],

@@ -86,6 +86,19 @@ async def test_failed_logins_are_counted_in_the_log_without_their_secrets_and_do
     assert "guess" not in str(lines)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "nonsense"])
+async def test_a_body_in_a_coding_is_not_decoded_whoever_sends_it(locked, coding, caplog):
+    for authorization, status in ((None, b"401"), ("Bearer ops", b"415")):
+        reader, writer = await locked.connect()
+        head = f"POST /read HTTP/1.1\r\nHost: a\r\nContent-Encoding: {coding}\r\nContent-Length: 14\r\n"
+        writer.write(f"{head}{f'Authorization: {authorization}' if authorization else 'X: y'}\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == status
+        writer.write(b"garbagegarbage" + b"GET /open HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 200" in await reader.read()
+        writer.close()
+    assert caplog.records == []  # a traceback for each would let anybody fill the disk
+
+
 async def test_a_page_of_another_site_changes_nothing_and_reads_what_it_may_not_see_anyway(free):
     status, _, body = await free.ask("/in", method="POST", Sec_Fetch_Site="cross-site")
     assert (status, body["type"], body["stored"]) == (403, "cross-site", False)

@@ -143,6 +143,11 @@ def test_who_can_read_a_secret_is_looked_at(tmp_path):
     assert of_file(tmp_path, "n = 1", 0o644).warnings == []
 
 
+def test_the_mark_that_editors_of_windows_put_in_front_is_no_part_of_a_secret(tmp_path):
+    secret_file(tmp_path / "password", "\ufeffhidden\r\n")
+    assert of_file(tmp_path, '\ufeffpassword_file = "password"\r\n').config.password == "hidden"
+
+
 def test_paths_of_a_file_are_relative_to_its_folder(tmp_path):
     secret_file(tmp_path / "a", "x")
     config = of_file(tmp_path, 'folder = "data"\npassword_file = "a"').config
@@ -209,7 +214,7 @@ def test_a_kind_reads_what_people_write(kind, text, value):
     [
         (Duration(), ["", "-1", "inf", "nan", "1w", "1h30m", "1e999", "1e400d", "m", " 1", "٣"]),
         (Duration(zero=False), ["0", "0.0", "0d"]),
-        (Size(), ["", "0", "-1", "1.5M", "1MB", "K", "1P", "9" * 5_000]),
+        (Size(), ["", "0", "-1", "1.5M", "1MB", "K", "1P", "9" * 5_000, "1025T", "9" * 18 + "T"]),
         (Whole(2, 4), ["", "1", "5", "2.0", "+3", "٣", "1e0"]),
         (YesNo(), ["", "maybe", "2"]),
         (Choice(("a", "b")), ["", "A", "c"]),
