@@ -212,7 +212,7 @@ class Tokens(Kind):
     def parse(self, text: str) -> tuple[Token, ...]:
         """Read one or several."""
         parts = [item.split(":") for item in text.replace(",", " ").split()]
-        if any(len(part) != 3 for part in parts):  # noqa: PLR2004 - name, role, secret
+        if not parts or any(len(part) != 3 for part in parts):  # noqa: PLR2004 - name, role, secret
             raise BadValue(self.rule)
         return self._checked([dict(zip(_TOKEN_KEYS, part, strict=False)) for part in parts])
 
