@@ -176,6 +176,7 @@ class _Loading:
         try:
             content, mode = _read(path)
             table = tomllib.loads(content.decode(_ENCODING))
+            repr(table)  # a hexadecimal number may be too long to be shown, which is a ValueError as well
         except BadValue as error:
             self.problems.append(f"config: {str(path)!r} is not {error}")
             return

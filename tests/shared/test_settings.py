@@ -106,7 +106,9 @@ def test_a_value_of_another_type_is_no_value(tmp_path, text):
     assert len(problems(tmp_path, text)) == 1
 
 
-@pytest.mark.parametrize("text", ["n =", "\0", "n = 1\nn = 2", "\udc80", "n = " + "9" * 5_000, "n = " + "[" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["n =", "\0", "n = 1\nn = 2", "\udc80", "n = " + "9" * 5_000, "n = 0x" + "f" * 5_000, "n = " + "[" * 50_000]
+)
 def test_what_is_no_toml_is_told_with_its_place(tmp_path, text):
     file = tmp_path / "some.toml"
     file.write_bytes(text.encode(errors="surrogateescape"))
