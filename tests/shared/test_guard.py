@@ -148,6 +148,35 @@ async def test_bodies_that_are_on_their_way_take_no_place_of_changes():
             writer.close()
 
 
+async def test_a_change_whose_body_came_later_takes_its_place_once_it_is_whole():
+    async with Server(max_in_flight=1) as server:
+        _, writer = await server.connect()
+        writer.write(b"POST /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx")
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 200
+        writer.write(b"xxxx")
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 503
+        server.released.set()
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 200
+        writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"xxxx", b""])
+async def test_a_body_that_nobody_waited_for_keeps_no_place(rest):
+    async with Server(max_in_flight=1) as server:
+        for _ in range(3):
+            reader, writer = await server.connect()
+            writer.write(b"POST /in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx")
+            assert (await reader.readline()).split()[1] == b"200"
+            writer.write(rest)
+            await asyncio.sleep(0.05)
+            writer.close()
+            await asyncio.sleep(0.05)
+            assert (await server.ask("/in", method="POST"))[0] == 200
+
+
 async def test_exempt_are_exact_paths_and_no_others(locked):
     assert (await locked.ask("/open"))[0] == 200
     for path in ("/open/", "/open;x", "/Open", "/open/x", "/x/../in", "/nothing"):
