@@ -86,9 +86,11 @@ def _check(config: Config) -> None:
     from .runner.signing import BadSecret, parse_secrets  # noqa: PLC0415 - --help needs no check
 
     try:
-        parse_secrets(config.signing_secrets)
+        keys = parse_secrets(config.signing_secrets)
     except BadSecret as error:
         _refuse(f"signing_secrets: {error}")
+    if config.signing_secrets and not keys:
+        _refuse("signing_secrets: there is none in it, so that calls would not be signed")
     _check_addresses(config)
 
 

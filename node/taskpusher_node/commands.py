@@ -1,6 +1,7 @@
 """The commands about a store as a whole: check and repair it, have a backup made, make a store of a backup."""
 
 import base64
+import http.client
 import json
 import os
 import shlex
@@ -98,22 +99,22 @@ def backup(server: str, name: str | None, output: str) -> None:
 
 
 def _post(url: str) -> Any:
-    headers = {}
     auth = os.environ.get("TASKPUSHER_AUTH")
-    if auth:
-        basic = f"Basic {base64.b64encode(auth.encode()).decode()}"
-        headers["Authorization"] = basic if ":" in auth else f"Bearer {auth}"
     try:
-        request = urllib.request.Request(url, method="POST", headers=headers)  # noqa: S310 - checked below
+        request = urllib.request.Request(url, method="POST")  # noqa: S310 - checked below
+        if auth:
+            basic = f"Basic {base64.b64encode(auth.encode()).decode()}"
+            # unredirected: it is not given to whom a redirect leads
+            request.add_unredirected_header("Authorization", basic if ":" in auth else f"Bearer {auth}")
         if request.type not in ("http", "https"):
             _fail(f"{url} is no http or https URL", Exit.CONFIG)
         with urllib.request.urlopen(request, timeout=_BACKUP_S) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         _fail(_detail(error), _EXITS.get(error.code, Exit.FAILED))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the last one of what talks no HTTP
         reason = getattr(error, "reason", error)  # urllib wraps what went wrong
-        _fail(f"{url}: {getattr(reason, 'strerror', None) or reason}", Exit.UNREACHABLE)
+        _fail(f"{url}: {getattr(reason, 'strerror', None) or str(reason) or repr(reason)}", Exit.UNREACHABLE)
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -35,8 +35,13 @@ def _are_statuses(text: str) -> bool:
 
 
 def _is_url(text: str) -> bool:
-    scheme, _, rest = text.partition("://")
-    return scheme in ("http", "https") and not rest.startswith("/") and rest.isprintable() and " " not in rest != ""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - the same
+
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable() and " " not in text
+    except ValueError:  # of what is in brackets, and no address
+        return False
 
 
 _ABOVE_0 = Duration(zero=False)

@@ -177,7 +177,7 @@ class Dispatcher:
         except Exception as bug:
             # the job would seem to run for ever: fail, and let the next start put it back in line
             log.exception("bug", uid=job.uid)
-            self._store.events.failed(f"dispatcher: {bug!r}")
+            self._store.events.failed(mask_text(f"dispatcher: {bug!r}"))  # /ready shows it to anybody
         finally:
             del self._calls[job.token]
             self._wake.set()

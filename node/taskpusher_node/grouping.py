@@ -4,10 +4,14 @@ All of it is a target's text: it is cut before it is looked at, and stays text.
 """
 
 import re
+from collections.abc import Collection
 from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
+
+from taskpusher.job import Spec
+from taskpusher.masking import mask_url
 
 from .lifecycle import Head, JobError, Response
 
@@ -35,20 +39,21 @@ class Group(Struct, frozen=True):
     line: str
 
 
-def group_of(host: str, head: Head) -> Group | None:
+def group_of(spec: Spec, head: Head) -> Group | None:
     """Return the group of a job that ended in error, None where it did not."""
     error = head.error
     if error is None:
         return None
     kind = f"status {error.status}" if error.kind == "status" else error.kind
-    line = normalised(_first_line(error, head.last.response if head.last is not None else None))
-    digest = blake2b(f"{host}\0{kind}\0{line}".encode(errors="replace"), digest_size=_ID_BYTES)
-    return Group(digest.hexdigest(), host, kind, line)
+    line = normalised(_first_line(error, head.last.response if head.last is not None else None), spec.redact)
+    digest = blake2b(f"{spec.host}\0{kind}\0{line}".encode(errors="replace"), digest_size=_ID_BYTES)
+    return Group(digest.hexdigest(), spec.host, kind, line)
 
 
-def normalised(line: str) -> str:
-    """Return a line without what differs from job to job: quoted texts, ids and numbers."""
+def normalised(line: str, redact: Collection[str] = ()) -> str:
+    """Return a line without what differs from job to job: quoted texts, ids, numbers, and secrets in URLs."""
     line = _SPACE.sub(" ", line).strip()
+    line = " ".join(mask_url(word, redact) if "=" in word or "@" in word else word for word in line.split(" "))
     line = _QUOTED.sub('"*"', line)
     line = _MAYBE_ID.sub(_without_id, line)
     return _NUMBERS.sub("#", line)[:LINE_MAX]

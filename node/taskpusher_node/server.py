@@ -383,7 +383,7 @@ def listen(config: Config) -> list[socket.socket]:
     host, asked_port = split_address(config.address)
     try:
         found = socket.getaddrinfo(host, asked_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last one of names that are none
         raise ConfigError(f"address: {config.address} cannot be resolved: {error}") from error
     if not config.has_credentials and not config.insecure:
         for *_, sockaddr in found:

@@ -59,7 +59,13 @@ class GuardedRunner(web.AppRunner):
     """Runs an application behind a guard, on connections that are bounded in number and in slowness."""
 
     def __init__(self, app: web.Application, guard: Guard, limits: Limits, *, shutdown_s: float) -> None:
-        super().__init__(app, access_log=None, keepalive_timeout=limits.keepalive_s, shutdown_timeout=shutdown_s)
+        super().__init__(
+            app,
+            access_log=None,
+            keepalive_timeout=limits.keepalive_s,
+            shutdown_timeout=shutdown_s,
+            auto_decompress=False,  # 100 KB inflate to 100 MB, and aiohttp would do it before it is known who asks
+        )
         self._guard = guard
         self._limits = limits
 

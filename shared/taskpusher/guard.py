@@ -56,31 +56,58 @@ class Guard:
     async def handle(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Answer a request by a handler, if it is let in."""
         begin = monotonic()
-        counted = 0
+        leave: Callable[[], None] | None = None
         try:
             if request.method in SAFE_METHODS:
                 if request.rel_url.raw_path not in self._exempt:
                     self._let_in(request)
             else:
-                self._check_site(request)
-                self._let_in(request)
-                if request.content.is_eof():
-                    if self._in_flight >= self._max_in_flight:
-                        raise errors.Busy("too many changes wait for the store", retry_after_s=1)  # noqa: TRY301
-                    counted = 1
-                    self._in_flight += 1
+                self._let_change(request)
+                leave = self._enter(request)
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - every failure of a handler is told to who asked
             response = self._told(request, error)
         finally:
-            self._in_flight -= counted
+            if leave is not None:
+                leave()
         self._observe(request, response.status, monotonic() - begin)
         return response
 
-    def _check_site(self, request: web.Request) -> None:
+    def _let_change(self, request: web.Request) -> None:
+        """Let in what may change something: of this site, by who may do it, with a body as it is."""
         sent = request.headers
         if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
             self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
+        self._let_in(request)
+        if hdrs.CONTENT_ENCODING in sent:
+            raise errors.UnsupportedMediaType("send the body as it is, without Content-Encoding")
+
+    def _enter(self, request: web.Request) -> Callable[[], None]:
+        """Count a change in, as soon as its body is whole, and return what counts it out; raises Busy."""
+        if self._in_flight >= self._max_in_flight:
+            raise errors.Busy("too many changes wait for the store", retry_after_s=1)
+        if request.content.is_eof():
+            self._in_flight += 1
+            return self._leave
+        counted: bool | None = False  # None: it is answered, and what is left of its body is thrown away
+
+        def enter() -> None:
+            nonlocal counted
+            if counted is not None:
+                counted = True
+                self._in_flight += 1
+
+        def leave() -> None:
+            nonlocal counted
+            if counted:
+                self._in_flight -= 1
+            counted = None
+
+        request.content.on_eof(enter)
+        return leave
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
 
     def _told(self, request: web.Request, error: Exception) -> web.Response:
         """Return the answer that tells a failure."""

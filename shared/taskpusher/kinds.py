@@ -14,6 +14,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _BYTES = {"": 1.0, "K": 1_024.0, "M": 1_024.0**2, "G": 1_024.0**3, "T": 1_024.0**4}
 _DURATION = re.compile(r"(\d{1,18}(?:\.\d{1,18})?(?:e-?\d+)?) ?([smhd]?)", re.ASCII)
 _SIZE = re.compile(r"(\d{1,18}) ?([KMGT]?)", re.ASCII | re.IGNORECASE)
+_SIZE_MAX = 1 << 50  # far above any disk of one node, and a number for every system call
 _TOKEN_KEYS = ("name", "role", "secret", "secret_file")
 
 
@@ -161,8 +162,8 @@ class Size(Whole):
     toml = (int, str)
 
     def __init__(self, low: int = 1, *, none: bool = False) -> None:
-        super().__init__(low, none=none)
-        self.rule = f"a size from {low}: bytes, or like 64K, 64M, 1G"
+        super().__init__(low, _SIZE_MAX, none=none)
+        self.rule = f"a size from {low} to 1024T: bytes, or like 64K, 64M, 1G"
 
     def parse(self, text: str) -> int:
         """Read a number and its unit."""
@@ -211,7 +212,7 @@ class Tokens(Kind):
     def parse(self, text: str) -> tuple[Token, ...]:
         """Read one or several."""
         parts = [item.split(":") for item in text.replace(",", " ").split()]
-        if any(len(part) != 3 for part in parts):  # noqa: PLR2004 - name, role, secret
+        if not parts or any(len(part) != 3 for part in parts):  # noqa: PLR2004 - name, role, secret
             raise BadValue(self.rule)
         return self._checked([dict(zip(_TOKEN_KEYS, part, strict=False)) for part in parts])
 

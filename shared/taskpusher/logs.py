@@ -114,6 +114,7 @@ def _to_bytes(_: Any, __: str, line: Any) -> bytes:
 def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Show control characters instead of sending them to a terminal: targets and jobs may say anything."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            event[key] = escaped(value)
+        if isinstance(value, str):
+            lines = value.split("\n") if key == "exception" else [value]
+            event[key] = "\n".join(escaped(line) for line in lines)
     return event

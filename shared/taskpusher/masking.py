@@ -59,8 +59,11 @@ def _masked_part(part: str, names: Collection[str]) -> str:
 
 
 def _holds_secret(value: str, names: Collection[str]) -> bool:
-    """Tell whether a value is a URL, percent-encoded, with a secret parameter of its own."""
-    pieces = re.split("[?&;#]", unquote(value))[1:]
+    """Tell whether a value is a URL, percent-encoded, with userinfo or a secret parameter of its own."""
+    value = unquote(value)
+    pieces = re.split("[?&;#]", value)[1:]
+    if _USERINFO.search(value) is not None:
+        return True
     return any("=" in piece and _is_secret_parameter(piece.partition("=")[0], names) for piece in pieces)
 
 

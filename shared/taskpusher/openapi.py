@@ -33,7 +33,7 @@ _BEHIND_THE_DOOR: tuple[type[Problem], ...] = (
     errors.Starting,
     errors.Stalled,
 )
-_OF_CHANGES: tuple[type[Problem], ...] = (errors.CrossSite, errors.UnknownOutcome)
+_OF_CHANGES: tuple[type[Problem], ...] = (errors.CrossSite, errors.UnsupportedMediaType, errors.UnknownOutcome)
 _IN_PATH = re.compile(r"\{(\w+)\}")
 
 
@@ -122,7 +122,7 @@ def _problems(operation: Operation) -> list[type[Problem]]:
     if operation.fields is not None:
         problems.append(errors.InvalidField)
     if operation.bodies:
-        problems += [errors.TooLarge, errors.UnsupportedMediaType]
+        problems.append(errors.TooLarge)
     if operation.changes:
         problems += _OF_CHANGES
     return list(dict.fromkeys(problems))

@@ -19,6 +19,7 @@ DEFAULT = "default"
 FLAG = "flag"
 
 _FILE_MAX = 1 << 20
+_ENCODING = "utf-8-sig"  # editors of Windows put a mark in front, which nobody sees
 _SHOWN_MAX = 100  # characters of a wrong value that a message repeats
 
 C = TypeVar("C")
@@ -142,7 +143,7 @@ class _Files:
         if mode & stat.S_IROTH:
             self._warnings.append(f"every user can read {path}, which holds a secret: chmod o-r it")
         try:
-            secret = content.decode().rstrip("\r\n")
+            secret = content.decode(_ENCODING).rstrip("\r\n")
         except UnicodeDecodeError:
             raise BadValue(f"a text: {path} is not UTF-8") from None
         if not secret:
@@ -174,7 +175,8 @@ class _Loading:
 
         try:
             content, mode = _read(path)
-            table = tomllib.loads(content.decode())
+            table = tomllib.loads(content.decode(_ENCODING))
+            repr(table)  # a hexadecimal number may be too long to be shown, which is a ValueError as well
         except BadValue as error:
             self.problems.append(f"config: {str(path)!r} is not {error}")
             return

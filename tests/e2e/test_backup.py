@@ -71,6 +71,26 @@ async def test_what_cannot_be_backed_up_is_told_with_its_exit_code(node, tmp_pat
     assert (code, "backup_dir" in err, len(err.splitlines())) == (1, True, 1)
 
 
+async def test_credentials_are_not_given_to_whom_a_redirect_leads():
+    heard = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n" if len(heard) < 2 else b"?\r\n"
+        )
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    code, _, err = await run("backup", "--server", url, TASKPUSHER_AUTH="me:secret")
+    server.close()
+    assert [b"Basic" in head for head in heard] == [True, False]
+    assert (code, len(err.splitlines())) == (69, 1), err  # the second answer was no HTTP
+    code, _, err = await run("backup", "--server", "http://localhost:99x")
+    assert (code, len(err.splitlines())) == (69, 1), err
+
+
 async def test_the_answer_can_be_json_and_the_name_be_given(node, tmp_path):
     await node.start(f"--backup-dir={tmp_path}/backups")
     code, out, _ = await run("backup", "--server", node.url, "--name", "first", "-o", "json")

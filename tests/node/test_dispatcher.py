@@ -414,6 +414,21 @@ async def test_a_runner_that_raises_is_settled_and_the_node_lives(rig):
     assert (error.kind, "a bug" in error.message, rig.dispatcher.busy) == ("disconnect", True, 0)
 
 
+async def test_a_bug_of_its_own_is_told_without_what_is_secret_in_a_url(rig):
+    def bug(*_):
+        raise RuntimeError("http://me:se-cret@host/?token=se-cret")
+
+    failures = []
+    rig.store.events.failed = failures.append
+    rig.dispatcher._tell_targets = bug
+    async with Site() as site, asyncio.timeout(5):
+        rig.start()
+        await rig.add(site, 1)
+        while not failures:
+            await asyncio.sleep(0.01)
+    assert ("RuntimeError" in failures[0], "se-cret" in failures[0]) == (True, False)
+
+
 async def test_jobs_that_were_interrupted_are_called_again_at_their_place(rig):
     async with Site(released=False) as site:
         added = await rig.add(site, 6)

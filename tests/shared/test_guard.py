@@ -86,6 +86,19 @@ async def test_failed_logins_are_counted_in_the_log_without_their_secrets_and_do
     assert "guess" not in str(lines)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "nonsense"])
+async def test_a_body_in_a_coding_is_not_decoded_whoever_sends_it(locked, coding, caplog):
+    for authorization, status in ((None, b"401"), ("Bearer ops", b"415")):
+        reader, writer = await locked.connect()
+        head = f"POST /read HTTP/1.1\r\nHost: a\r\nContent-Encoding: {coding}\r\nContent-Length: 14\r\n"
+        writer.write(f"{head}{f'Authorization: {authorization}' if authorization else 'X: y'}\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == status
+        writer.write(b"garbagegarbage" + b"GET /open HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 200" in await reader.read()
+        writer.close()
+    assert caplog.records == []  # a traceback for each would let anybody fill the disk
+
+
 async def test_a_page_of_another_site_changes_nothing_and_reads_what_it_may_not_see_anyway(free):
     status, _, body = await free.ask("/in", method="POST", Sec_Fetch_Site="cross-site")
     assert (status, body["type"], body["stored"]) == (403, "cross-site", False)
@@ -133,6 +146,35 @@ async def test_bodies_that_are_on_their_way_take_no_place_of_changes():
             writer.write(b"xxxx")
             assert (await reader.readline()).split()[1] == b"200"
             writer.close()
+
+
+async def test_a_change_whose_body_came_later_takes_its_place_once_it_is_whole():
+    async with Server(max_in_flight=1) as server:
+        _, writer = await server.connect()
+        writer.write(b"POST /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx")
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 200
+        writer.write(b"xxxx")
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 503
+        server.released.set()
+        await asyncio.sleep(0.1)
+        assert (await server.ask("/in", method="POST"))[0] == 200
+        writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"xxxx", b""])
+async def test_a_body_that_nobody_waited_for_keeps_no_place(rest):
+    async with Server(max_in_flight=1) as server:
+        for _ in range(3):
+            reader, writer = await server.connect()
+            writer.write(b"POST /in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx")
+            assert (await reader.readline()).split()[1] == b"200"
+            writer.write(rest)
+            await asyncio.sleep(0.05)
+            writer.close()
+            await asyncio.sleep(0.05)
+            assert (await server.ask("/in", method="POST"))[0] == 200
 
 
 async def test_exempt_are_exact_paths_and_no_others(locked):

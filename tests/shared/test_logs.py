@@ -41,6 +41,17 @@ def test_debug_shows_control_characters_instead_of_sending_them():
     assert b"\x1b" not in b"".join(lines)
 
 
+def test_debug_shows_them_in_tracebacks_too():
+    script = (
+        SCRIPT.format(level="debug")
+        + "\ntry: raise ValueError('a\\x1b[31mred')\nexcept ValueError: log.exception('bug')"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert b"ValueError: a\\x1b[31mred" in told
+    assert b"\x1b" not in told
+    assert b"most recent call last):\n" in told
+
+
 async def test_lines_of_a_moment_are_written_together_and_a_warning_at_once():
     file = io.BytesIO()
     writer = LineWriter(file)

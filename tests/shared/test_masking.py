@@ -30,6 +30,7 @@ M = "[masked]"
         ("https://a/b;key=x/c", f"https://a/b;key={M}"),
         ("https://a/?next=https://b/?token=x", f"https://a/?next=https://b/?token={M}"),
         ("https://a/?next=https%3A%2F%2Fb%2F%3Ftoken%3Dx", f"https://a/?next={M}"),
+        ("https://a/?next=https%3A%2F%2Fu%3Ap%40b%2F&c=1", f"https://a/?next={M}&c=1"),
         ("https://u:p@a/b", f"https://{M}@a/b"),
         ("https://u:p@w@a:8/b@c", f"https://{M}@a:8/b@c"),
         ("//u@a/", f"//{M}@a/"),

@@ -106,7 +106,9 @@ def test_a_value_of_another_type_is_no_value(tmp_path, text):
     assert len(problems(tmp_path, text)) == 1
 
 
-@pytest.mark.parametrize("text", ["n =", "\0", "n = 1\nn = 2", "\udc80", "n = " + "9" * 5_000, "n = " + "[" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["n =", "\0", "n = 1\nn = 2", "\udc80", "n = " + "9" * 5_000, "n = 0x" + "f" * 5_000, "n = " + "[" * 50_000]
+)
 def test_what_is_no_toml_is_told_with_its_place(tmp_path, text):
     file = tmp_path / "some.toml"
     file.write_bytes(text.encode(errors="surrogateescape"))
@@ -141,6 +143,11 @@ def test_who_can_read_a_secret_is_looked_at(tmp_path):
     assert [str(tmp_path / "a") in warning for warning in of_file(tmp_path, text, 0o644).warnings] == [True]
     assert len(of_file(tmp_path, 'password = "x"', 0o644).warnings) == 1
     assert of_file(tmp_path, "n = 1", 0o644).warnings == []
+
+
+def test_the_mark_that_editors_of_windows_put_in_front_is_no_part_of_a_secret(tmp_path):
+    secret_file(tmp_path / "password", "\ufeffhidden\r\n")
+    assert of_file(tmp_path, '\ufeffpassword_file = "password"\r\n').config.password == "hidden"
 
 
 def test_paths_of_a_file_are_relative_to_its_folder(tmp_path):
@@ -209,7 +216,7 @@ def test_a_kind_reads_what_people_write(kind, text, value):
     [
         (Duration(), ["", "-1", "inf", "nan", "1w", "1h30m", "1e999", "1e400d", "m", " 1", "٣"]),
         (Duration(zero=False), ["0", "0.0", "0d"]),
-        (Size(), ["", "0", "-1", "1.5M", "1MB", "K", "1P", "9" * 5_000]),
+        (Size(), ["", "0", "-1", "1.5M", "1MB", "K", "1P", "9" * 5_000, "1025T", "9" * 18 + "T"]),
         (Whole(2, 4), ["", "1", "5", "2.0", "+3", "٣", "1e0"]),
         (YesNo(), ["", "maybe", "2"]),
         (Choice(("a", "b")), ["", "A", "c"]),

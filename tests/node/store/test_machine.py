@@ -294,7 +294,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def groups_agree_with_a_recount(self):
         errors = [self.bench.view(uid) for uid in self.do(self.bench.walk(State.ERROR))]
-        recount = Counter(group_of(view.spec.host, view.head) for view in errors)
+        recount = Counter(group_of(view.spec, view.head) for view in errors)
         assert {view.group: view.count for view in self.bench.store.groups()} == recount
 
     @invariant()

@@ -42,7 +42,7 @@ class Groups:
 
     def enter(self, job_id: bytes, spec: Spec, head: Head) -> str:
         """A job ends in error; returns the id of its group, which its listing entry remembers."""
-        group = group_of(spec.host, head) or OTHER_GROUP
+        group = group_of(spec, head) or OTHER_GROUP
         if group.id not in self.groups and len(self.groups) >= GROUPS_MAX:
             group = OTHER_GROUP
         ended_ms = head.ended_ms or 0

@@ -185,7 +185,7 @@ class Walk:
         if key not in self._asked(job_id, birth.spec, head):
             return [self._stray(key, job_id, head)]
         if listed.group:
-            self._groups.setdefault(listed.group, Members(group_of(birth.spec.host, head) or OTHER_GROUP)).count += 1
+            self._groups.setdefault(listed.group, Members(group_of(birth.spec, head) or OTHER_GROUP)).count += 1
         return []
 
     def _ready(self, key: bytes, _value: bytes) -> list[Mend]:
