@@ -14,6 +14,9 @@ from aiohttp import web
 START_WITHIN_S = 20
 
 
+# hundreds of stores: none of them needs a ballast, nor a machine with much room; a test that does says so by flags
+LITTLE_DISK = {"TASKPUSHER_BALLAST": "0", "TASKPUSHER_DISK_RESERVE": "1M"}
+
 COMMAND = (Path(sys.executable).with_name("taskpusher"),)
 
 
@@ -29,7 +32,7 @@ class NodeProcess:
         self.store = folder / "store"
         self.log = folder / "node.log"
         self.flags = flags
-        self.env = env or {}
+        self.env = LITTLE_DISK | (env or {})
         self.command: tuple[str | Path, ...] = COMMAND
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None

@@ -18,7 +18,7 @@ BODY = "x" * 500_000
 async def node(tmp_path):
     """A node on a disk of its own."""
     with ext4(tmp_path, DISK_MIB) as disk:
-        process = NodeProcess(tmp_path)
+        process = NodeProcess(tmp_path, "--disk-reserve=none", "--ballast=64M")
         process.store = disk / "store"
         yield process
         await process.kill()

@@ -28,7 +28,8 @@ class Api:
     """A node on a store of its own; each answer is checked for its version, each error for being a problem."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
-        settings = {"stop_grace": 0.0, "drain_timeout": 0.0, "name": "n1", **settings}
+        settings = {"stop_grace": 0.0, "drain_timeout": 0.0, "name": "n1", "ballast": 0, **settings}
+        settings.setdefault("disk_reserve", 1 << 20)  # a machine with little room is no fault
         self.config = Config(address="127.0.0.1:0", store=folder / "store", **settings)
         self.url = ""
         self.node: _Node | None = None
