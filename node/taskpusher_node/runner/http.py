@@ -277,7 +277,8 @@ async def _rest(content: aiohttp.StreamReader, most: int) -> bytes:
 
 
 def _timeout_of(timeout_s: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+    # one limit where both would be the same: which of two that end together is heard first, the clock's grain decides
+    return aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S if timeout_s > CONNECT_TIMEOUT_S else None)
 
 
 _timeout = lru_cache(maxsize=256)(_timeout_of)
@@ -303,7 +304,8 @@ def _explained(error: Exception, spec: Spec, calling: _Calling, duration_s: floa
     # the request was not about to be sent, so nothing of it can have arrived
     if calling.refusal is not None and not calling.connects:
         return Kind.DENIED, calling.refusal
-    if isinstance(error, TimeoutError) and duration_s >= spec.timeout_s and calling.answer is not None:
+    out_of_time = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
+    if out_of_time and calling.answer is not None:
         return _timed_out(spec)
     if isinstance(error, TimeoutError):
         return Kind.CONNECT, f"no connection within {min(CONNECT_TIMEOUT_S, spec.timeout_s):g} s"
