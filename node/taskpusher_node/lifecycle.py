@@ -25,6 +25,8 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 SNIPPET_BYTES = 512  # of the answer in the list of attempts
+HELD_BY_ORDER = 1  # another job of its ordered key goes first
+HELD_BY_UNIQUE = 2  # another job of its unique text has not ended
 CRASHES_MAX = 3  # crashes of the process under a job, without a call that came back between them
 
 
@@ -109,6 +111,9 @@ class Head(Struct, frozen=True, array_like=True):
     crashes: int = 0
     error: JobError | None = None
     last: Attempt | None = None  # the newest attempt, with the whole kept answer
+    held: int = 0  # by which others a waiting job is held, HELD_BY_ORDER | HELD_BY_UNIQUE
+    snoozed_s: float = 0.0  # of all snoozes together
+    lease_ms: int | None = None  # of a job that is handed off: until when
 
 
 class Verdict(Struct, frozen=True):

@@ -15,6 +15,10 @@ _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SPAN = r" *[1-5]([0-9]{2}(-[1-5][0-9]{2})?|[xX]{2}) *"
 STATUSES_SCHEMA = {"pattern": f"^{_SPAN}(,{_SPAN})*$"}  # what parse_statuses takes, but that a span may not be empty
 
+Text512 = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]  # bytes: checked apart
+Concurrency = Annotated[int, Meta(ge=1, le=1_000_000)]
+Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+Per = Annotated[float, Meta(gt=0, le=86_400)]
 Seconds = Annotated[float, Meta(ge=0, le=315_360_000)]  # ten years
 QueueName = Annotated[str, Meta(pattern=rf"\A{_QUEUE.pattern}\Z")]
 
@@ -26,6 +30,25 @@ class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
     factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
     max: Seconds = 3600.0
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.5
+
+
+class Limit(Struct, frozen=True, forbid_unknown_fields=True):
+    """What all jobs of a limit key may do together: run so many calls at once, begin `rate` calls in `per` seconds."""
+
+    key: Text512
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
+    per: Per = 1.0
+
+
+class Callback(Struct, frozen=True):
+    """Who is told when a job has ended, as which states."""
+
+    url: str  # as it is sent
+    host: str  # lower-case host:port of it
+    headers: dict[str, str] = {}
+    on: tuple[str, ...] = ("completed", "error", "cancelled")
+    max_attempts: int = 10
 
 
 class Spec(Struct, frozen=True, array_like=True):
@@ -51,11 +74,29 @@ class Spec(Struct, frozen=True, array_like=True):
     trace: dict[str, str] = {}  # W3C Trace Context headers of the add
     redirects: int = 0  # how many are followed
     redact: tuple[str, ...] = ()  # names of headers and query parameters that are shown masked
+    key: str | None = None
+    ordered: bool = False  # one at a time with the others of its key, in order of arrival
+    idempotency_key: str | None = None
+    unique: str | None = None  # at most one unfinished job of this text
+    on_conflict: str = "keep"  # what an add does that finds one
+    limit: Limit | None = None
+    callback: Callback | None = None
+    callback_of: str | None = None  # uid of the job whose end this one tells
 
 
 def is_queue_name(text: str) -> bool:
     """Tell whether a text can name a queue."""
     return _QUEUE.fullmatch(text) is not None
+
+
+def scope_of(spec: Spec) -> str:
+    """Return what ordered lines, unique texts and idempotency keys of a job are told apart by.
+
+    The same text under another scope is another text, so that a router can send all of one to one node.
+    """
+    if spec.limit is not None:
+        return f"l:{spec.limit.key}"
+    return f"k:{spec.key}" if spec.key is not None else ""
 
 
 def same_request(one: Spec, other: Spec) -> bool:

@@ -19,7 +19,7 @@ from taskpusher.web import json_response
 from ..config import Config
 from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json, parse_list
 from ..status import Phase, Status
-from ..store.base import NewJob, Put, Store
+from ..store.base import NewJob, Placed, Put, Store
 from . import answers
 from .problems import store_problem
 
@@ -123,17 +123,17 @@ class AddApi:
     async def _add_one(self, parsed: Parsed, trace: dict[str, str]) -> web.Response:
         job = self._new_job(parsed, trace)
         try:
-            (result,) = await self._store.put_new([job])
+            (placed,) = await self._store.put_new([job])
         except Exception as error:
             raise _add_problem(error, job.uid) from error
-        refused = self._refusal(job, result)
+        refused = self._refusal(job, placed.put)
         if refused is not None:
             raise refused
-        status = 201 if result is Put.CREATED else 200
-        return json_response({"uid": job.uid}, status=status, location=f"/job/{job.uid}")
+        status, told = _told(placed)
+        return json_response(told, status=status, location=f"/job/{placed.uid}")
 
-    def _refusal(self, job: NewJob, result: Put) -> errors.Problem | None:
-        match result:
+    def _refusal(self, job: NewJob, put: Put) -> errors.Problem | None:
+        match put:
             case Put.CONFLICT:
                 return errors.Conflict(f"{job.uid} is another job")
             case Put.NO_QUEUE:
@@ -177,7 +177,7 @@ class AddApi:
                 jobs.append((len(results), job))
                 results.append({"uid": job.uid})
         try:
-            outcomes = await self._store.put_new([job for _, job in jobs]) if jobs else []
+            all_placed = await self._store.put_new([job for _, job in jobs]) if jobs else []
         except Exception as error:
             known = _add_problem(error, None)
             if not isinstance(known, errors.Problem):
@@ -185,12 +185,13 @@ class AddApi:
             for index, job in jobs:
                 results[index] = {"error": {**known.document(), "uid": job.uid}}
             return results
-        for (index, job), outcome in zip(jobs, outcomes, strict=True):
-            refused = self._refusal(job, outcome)
+        for (index, job), placed in zip(jobs, all_placed, strict=True):
+            refused = self._refusal(job, placed.put)
             if refused is not None:
                 results[index] = {"error": refused.document()}
             else:
-                results[index]["status"] = 201 if outcome is Put.CREATED else 200
+                status, told = _told(placed)
+                results[index] = {**told, "status": status}
         return results
 
     async def _add_lines(self, request: web.Request, trace: dict[str, str]) -> web.StreamResponse:
@@ -221,6 +222,11 @@ class AddApi:
             await told.put(b"")
             await writing
         return response
+
+
+def _told(placed: Placed) -> tuple[int, dict[str, Any]]:
+    """Return (status, what is answered) of a job that is in the store."""
+    return 201 if placed.put is Put.CREATED else 200, {"uid": placed.uid}
 
 
 async def _write_all(response: web.StreamResponse, told: asyncio.Queue[bytes]) -> None:

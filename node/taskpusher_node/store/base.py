@@ -83,6 +83,13 @@ class Put(StrEnum):
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
 
 
+class Placed(NamedTuple):
+    """What became of a job that was put, and the uid to answer with: its own, or that of the job that stands for it."""
+
+    put: Put
+    uid: str
+
+
 class Token(NamedTuple):
     """The right to settle one call. Attempts of a job are never reused, so an old token fits nothing."""
 
@@ -358,7 +365,7 @@ class Store(Protocol):
     async def close(self) -> None:
         """Flush and close. Nothing may be called after it."""
 
-    async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
+    async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
         """Store jobs, in order, all in one write, each on its own merits."""
 
     async def claim(self, n: int, *, reserve: int) -> list[Claimed]:

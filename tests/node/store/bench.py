@@ -18,6 +18,7 @@ from taskpusher_node.store.base import (
     NewJob,
     Page,
     Pause,
+    Placed,
     Put,
     Settled,
     Store,
@@ -107,6 +108,10 @@ class Bench:
 
     async def put(self, *jobs: NewJob) -> list[Put]:
         """Put jobs."""
+        return [placed.put for placed in await self.place(*jobs)]
+
+    async def place(self, *jobs: NewJob) -> list[Placed]:
+        """Put jobs, and hear under which uid each of them is known."""
         return await soon(self.store.put_new(jobs))
 
     async def add(self, **fields: Any) -> str:

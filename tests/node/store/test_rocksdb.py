@@ -8,7 +8,7 @@ import pytest
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import StoreFailed, StoreLocked, StoreRefused
 from taskpusher_node.store.rocksdb import RocksStore, keys, records, recovery
-from taskpusher_node.store.rocksdb.db import Database, new_batch
+from taskpusher_node.store.rocksdb.db import Batch, Database
 
 from .bench import NAME, Bench, soon
 from .conformance import SUITE
@@ -22,7 +22,7 @@ del part
 def put_meta(path: Path, key: bytes, value: bytes) -> None:
     """Change a record of a store that is closed."""
     db = Database(path)
-    batch = new_batch()
+    batch = Batch()
     batch.put(key, value)
     db.write(batch)
     db.flush_log()

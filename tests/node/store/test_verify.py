@@ -14,7 +14,7 @@ from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
 from taskpusher_node.store.rocksdb import backup, groups, keys, records
 from taskpusher_node.store.rocksdb import repair as repairing
-from taskpusher_node.store.rocksdb.db import LOCK, Database, locked, new_batch
+from taskpusher_node.store.rocksdb.db import LOCK, Batch, Database, locked
 from taskpusher_node.store.rocksdb.disk import BALLAST
 from taskpusher_node.store.rocksdb.repair import LOST_JOBS, check, repair
 
@@ -28,7 +28,7 @@ STATES = [state for state in State if state is not State.RUNNING]
 def edit(path: Path, put: dict[bytes, bytes] | None = None, delete: tuple[bytes, ...] = ()) -> None:
     """Change entries of a closed store behind its back."""
     db = Database(path)
-    batch = new_batch()
+    batch = Batch()
     for key in delete:
         batch.delete(key)
     for key, value in (put or {}).items():

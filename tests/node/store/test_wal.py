@@ -9,7 +9,7 @@ import pytest
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Recovery, StoreDamaged, StoreFailed, Verb
 from taskpusher_node.store.rocksdb import RocksStore, keys, recovery, wal
-from taskpusher_node.store.rocksdb.db import Database, new_batch
+from taskpusher_node.store.rocksdb.db import Batch, Database
 from taskpusher_node.store.rocksdb.repair import repair
 
 from .bench import NAME, Bench
@@ -24,7 +24,7 @@ def killed(tmp_path: Path) -> Path:
     """A store of N acknowledged entries as a SIGKILL leaves it."""
     db = Database(tmp_path / "alive")
     for i in range(N):
-        batch = new_batch()
+        batch = Batch()
         batch.put(b"b%04d" % i, bytes([i % 251]) * SIZES[i % 4])
         db.write(batch)
     db.flush_log()

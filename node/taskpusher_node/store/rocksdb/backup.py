@@ -13,7 +13,7 @@ from taskpusher.job import DEFAULT_QUEUE
 
 from ..base import BackupRefused, Pause, StoreFailed, StoreRefused
 from . import disk, keys, records
-from .db import CURRENT, LOCK, REPAIR_PART, RESTORE_PART, Database, locked, new_batch
+from .db import CURRENT, LOCK, REPAIR_PART, RESTORE_PART, Batch, Database, locked
 
 RESTORED_BY = "restore"  # who paused the queues of a restored store
 SPARE_BYTES = 64 << 20  # left free by a backup
@@ -109,7 +109,7 @@ def _make_new(path: Path, now_ms: int) -> tuple[str, int]:
     try:
         counts = {key[1:]: records.decode_counts(value) for key, value in db.all(b"c")}
         queues = {key[1:]: records.decode_queue(value) for key, value in db.all(b"q")}
-        batch = new_batch()
+        batch = Batch()
         batch.put(keys.STORE_ID, secrets.token_bytes(keys.STORE_ID_BYTES))
         batch.put(keys.BOOT, b"before the backup was restored")
         batch.delete(keys.CLEAN)

@@ -18,7 +18,7 @@ from typing import Any
 from taskpusher.histogram import FAST_S, Histogram
 
 from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown, Totals
-from .db import Batch, Database, Stalled, new_batch
+from .db import Batch, Database, Stalled
 
 FLUSH_WITHIN_S = 0.010  # where nobody waits for the flush, as after a settle
 STALL_RETRY_S = 0.050
@@ -31,7 +31,7 @@ class _Group:
     __slots__ = ("batch", "calls", "durable", "written")
 
     def __init__(self) -> None:
-        self.batch: Batch = new_batch()
+        self.batch = Batch()
         self.written: list[asyncio.Future[None]] = []
         self.durable: list[asyncio.Future[None]] = []
         self.calls: list[tuple[Callable[..., None], Any]] = []  # run after the flush, in order

@@ -21,7 +21,7 @@ from rocksdict import (
 )
 
 from ..base import Recovery, StoreDamaged, StoreFailed, StoreLocked, StoreRefused
-from . import wal
+from . import keys, wal
 
 _BLOB_BYTES = 65_536
 _MEMTABLE_BYTES = 32 << 20
@@ -55,11 +55,6 @@ class Batch(list[tuple[bytes, bytes | None]]):
         self.append((key, None))
 
 
-def new_batch() -> Batch:
-    """Return an empty batch of raw keys and values."""
-    return Batch()
-
-
 class Database:
     """One RocksDB with one column family.
 
@@ -79,9 +74,9 @@ class Database:
         self.on_damage: Callable[[StoreDamaged], None] = _nobody
         self._write_options = WriteOptions()
         self._write_options.no_slowdown = True  # a stall would block the loop with the GIL held
-        if not read_only:
-            _make_folder(path)
         try:
+            if not read_only:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = self._recover(read_only=read_only)
         except OSError as error:
             raise StoreFailed(f"cannot open {path}: {error}") from error
@@ -178,8 +173,7 @@ class Database:
         """Return all entries whose keys begin with a prefix; for small tables."""
         found: list[tuple[bytes, bytes]] = []
         start = prefix
-        end = prefix[:-1] + bytes([prefix[-1] + 1])
-        while page := self.scan(start, end, _PAGE):
+        while page := self.scan(start, keys.after(prefix), _PAGE):
             found += page
             start = page[-1][0] + b"\0"
         return found
@@ -249,13 +243,6 @@ def _in_words(key: bytes) -> str:
 
 def _nobody(_: StoreDamaged) -> None:
     pass
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreFailed(f"cannot open {path}: {error}") from error
 
 
 def _check_current(path: Path) -> None:

@@ -32,6 +32,7 @@ from ..base import (
     Page,
     Pause,
     Place,
+    Placed,
     Pruned,
     Put,
     QueueView,
@@ -165,13 +166,13 @@ class RocksStore:
         verified = self._verification is not None and self._verification.done
         return (self.stopped_clean or verified) and not self.totals.damaged
 
-    async def put_new(self, jobs: Sequence[NewJob]) -> list[Put]:
+    async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
         """Store jobs, in order, all in one write."""
         self._commit.check()
         if any(job.given for job in jobs):
             self._see_writes()
         put: dict[bytes, Spec] = {}  # in this call, and so in no table yet
-        results = [self._put(job, put) for job in jobs]
+        results = [Placed(self._put(job, put), job.uid) for job in jobs]
         await self._commit.durable()
         return results
 
@@ -269,11 +270,10 @@ class RocksStore:
         expired_n, next_expiry = self._due.expire(now_ms, _PROMOTE_AT_ONCE)
         self._see_writes()  # what has expired is not due any more
         next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - expired_n)
-        resumes = self._pauses.resume_due(now_ms)
-        releases = self._pauses.release_due(now_ms)
+        pauses_end = self._pauses.end_due(now_ms)
         if self._commit.is_open or expired_n:
             await self._commit.durable()
-        return min((t for t in (next_due, next_expiry, resumes, releases) if t is not None), default=None)
+        return min((t for t in (next_due, next_expiry, pauses_end) if t is not None), default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""

@@ -1,36 +1,16 @@
 """How many jobs stand in error in each group: counted in the batch that changes the job, kept under `g`."""
 
-import msgspec
-from msgspec import Struct
-
 from taskpusher.job import Spec
 
 from ...grouping import OTHER, Group, group_of
 from ...lifecycle import Head
 from . import records
 from .db import Batch
+from .records import Members
 
 GROUPS_MAX = 1_000
 
 OTHER_GROUP = Group(OTHER, "", "", "")
-
-
-class Members(Struct, array_like=True):
-    """A group, how many jobs are in it, when its errors were seen, and the newest of them where it still is one."""
-
-    group: Group
-    count: int = 0
-    first_ms: int = 0
-    last_ms: int = 0
-    sample: bytes | None = None
-
-
-_decode = msgspec.msgpack.Decoder(Members).decode
-
-
-def decode(raw: bytes) -> Members:
-    """Read a group."""
-    return _decode(memoryview(raw)[1:])
 
 
 class Groups:

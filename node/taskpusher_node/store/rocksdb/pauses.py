@@ -1,5 +1,8 @@
 """What stands still by hand: queues that are paused and hosts that are held, some of them until a time."""
 
+from collections.abc import Callable
+from functools import partial
+
 from msgspec import structs
 
 from ..base import Pause
@@ -42,23 +45,22 @@ class Pauses:
                 self._book.events.due(hold.until_ms)
         self._book.events.held(host, hold)
 
-    def resume_due(self, now_ms: int) -> int | None:
-        """Resume the queues whose time has come; returns when the next one's does."""
-        nexts = []
-        for queue, record in self._book.queues.items():
-            until_ms = record.pause.until_ms if record.pause is not None else None
-            if until_ms is not None and until_ms <= now_ms:
-                self.put_pause(queue, None)
-            elif until_ms is not None:
-                nexts.append(until_ms)
+    def end_due(self, now_ms: int) -> int | None:
+        """Let go on what stands still until now; returns when the next one does."""
+        queues = {queue: record.pause for queue, record in self._book.queues.items()}
+        nexts = [
+            until_ms
+            for pauses, put in ((queues, self.put_pause), (dict(self._book.holds), self.put_hold))
+            for name, pause in pauses.items()
+            if (until_ms := _until(pause, now_ms, partial(put, name, None))) is not None
+        ]
         return min(nexts, default=None)
 
-    def release_due(self, now_ms: int) -> int | None:
-        """Release the hosts whose time has come; returns when the next one's does."""
-        nexts = []
-        for host, hold in list(self._book.holds.items()):
-            if hold.until_ms is not None and hold.until_ms <= now_ms:
-                self.put_hold(host, None)
-            elif hold.until_ms is not None:
-                nexts.append(hold.until_ms)
-        return min(nexts, default=None)
+
+def _until(pause: Pause | None, now_ms: int, end: Callable[[], None]) -> int | None:
+    """End a pause whose time has come; returns when it does where that is later."""
+    until_ms = pause.until_ms if pause is not None else None
+    if until_ms is None or until_ms > now_ms:
+        return until_ms
+    end()
+    return None

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec
 
+from ...grouping import Group
 from ...lifecycle import STATES, Attempt, Head, State
 from ..base import Pause
 
@@ -32,12 +33,23 @@ class QueueRecord(Struct, frozen=True, array_like=True):
     declared: bool = False  # by PUT, not only by a job
 
 
+class Members(Struct, array_like=True):
+    """A group, how many jobs are in it, when its errors were seen, and the newest of them where it still is one."""
+
+    group: Group
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    sample: bytes | None = None
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _birth = msgspec.msgpack.Decoder(Birth).decode
 _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
 _hold = msgspec.msgpack.Decoder(Pause).decode
+_members = msgspec.msgpack.Decoder(Members).decode
 
 
 def encode(record: Struct) -> bytes:
@@ -68,6 +80,11 @@ def decode_queue(raw: bytes) -> QueueRecord:
 def decode_hold(raw: bytes) -> Pause:
     """Read who holds a host."""
     return _hold(memoryview(raw)[1:])
+
+
+def decode_members(raw: bytes) -> Members:
+    """Read a group of errors."""
+    return _members(memoryview(raw)[1:])
 
 
 def encode_counts(counts: list[int]) -> bytes:

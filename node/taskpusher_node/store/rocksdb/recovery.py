@@ -12,8 +12,8 @@ from ...lifecycle import Attempt, Head, State, claimed, crashed
 from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, keys, records, wal
 from .book import Book
-from .db import Database, new_batch
-from .groups import Groups, decode
+from .db import Batch, Database
+from .groups import Groups
 from .lanes import Entry
 from .records import Birth
 from .rescue import bring_back
@@ -50,7 +50,7 @@ def _identify(db: Database, name: str | None, events: Events) -> Book:
     book = Book(db, stored_name or name or uids.random_name(), opens, events)
     book.store_id = db.get(keys.STORE_ID) or secrets.token_bytes(keys.STORE_ID_BYTES)
     book.stopped_clean = not db.recovered and (stored is None or db.get(keys.CLEAN) is not None)
-    batch = new_batch()
+    batch = Batch()
     batch.put(keys.STORE_ID, book.store_id)
     batch.delete(keys.CLEAN)
     batch.put(keys.FORMAT, records.FORMAT.to_bytes(2))
@@ -76,7 +76,7 @@ def read_counts(book: Book) -> None:
         queue = key[1:].decode()
         book.counts[queue] = records.decode_counts(value)
         book.queues.setdefault(queue, records.QueueRecord())
-    book.groups = Groups({key[1:].decode(): decode(value) for key, value in book.db.all(b"g")})
+    book.groups = Groups({key[1:].decode(): records.decode_members(value) for key, value in book.db.all(b"g")})
 
 
 def _bring_back(db: Database) -> None:
@@ -115,7 +115,7 @@ def _requeue(book: Book, now_ms: int) -> None:
     """
     boot = _boot_id()
     counts = book.db.get(keys.BOOT) == boot
-    batch = new_batch()
+    batch = Batch()
     batch.put(keys.BOOT, boot)
     for job_id, birth, head, started_ms in () if book.stopped_clean else interrupted(book):
         running = claimed(head, started_ms)

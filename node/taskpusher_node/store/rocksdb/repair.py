@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from ..base import Damage, Events, Finding, Recovery, StoreDamaged, StoreFailed
 from . import backup, keys, records
 from .book import Book
-from .db import REPAIR_PART, Database, locked, new_batch, rebuild
+from .db import REPAIR_PART, Batch, Database, locked, rebuild
 from .recovery import check_format, interrupted, read_counts
 from .rescue import bring_back
 from .verify import END, Mend, Walk, behind_damage
@@ -169,7 +169,7 @@ def _copy(old: Database, new: Database) -> None:
     position = b""
     while position != END:
         entries, damage = old.readable(position, END, _PAGE)
-        batch = new_batch()
+        batch = Batch()
         for key, value in entries:
             batch.put(key, value)
         new.write_patiently(batch)
@@ -198,7 +198,7 @@ def _again(old: Database, mend: Mend) -> Mend:
 
 
 def _mend(new: Database, found: list[Mend]) -> None:
-    batch = new_batch()
+    batch = Batch()
     for mend in found:
         for key in mend.delete:
             batch.delete(key)

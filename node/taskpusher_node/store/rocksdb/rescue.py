@@ -13,7 +13,7 @@ from pathlib import Path
 from ...lifecycle import Head
 from . import keys, records, wal
 from .book import Book
-from .db import Batch, Database, new_batch, rebuild
+from .db import Batch, Database, rebuild
 
 _PAGE = 500
 _KEPT = frozenset({keys.FORMAT, keys.NAME, keys.STORE_ID, keys.BOOT, keys.DRAINING})
@@ -39,7 +39,7 @@ def _copy_tables(book: Book, log: Database) -> int:
     missing = 0
     start, end = b"a", b"t"
     while page := log.readable(start, end, _PAGE)[0]:
-        batch = new_batch()
+        batch = Batch()
         for key, value in page:
             if key[:1] == b"b" and book.db.peek(key) is None:
                 _add(book, log, batch, key[1:], value)

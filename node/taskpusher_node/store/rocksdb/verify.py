@@ -22,9 +22,8 @@ from ..base import Damage, Events, Finding, StoreDamaged
 from . import keys, records
 from .book import Book
 from .db import Batch, Database
-from .groups import OTHER_GROUP, Members
-from .groups import decode as decode_members
-from .records import INDEX, Birth
+from .groups import OTHER_GROUP
+from .records import INDEX, Birth, Members
 
 END = b"\xff"  # behind every table
 _TABLE_NAMES = {b"l": "the listing", b"r": "the line", b"x": "the ttls", b"j": "the heads", b"a": "the attempts"}
@@ -206,7 +205,7 @@ class Walk:
         return []
 
     def _group(self, key: bytes, value: bytes) -> list[Mend]:
-        self._stored_groups[key[1:].decode()] = decode_members(value)
+        self._stored_groups[key[1:].decode()] = records.decode_members(value)
         return []
 
     def _queue(self, key: bytes, value: bytes) -> list[Mend]:
