@@ -12,7 +12,7 @@ from rocksdict import Options, Rdict
 
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
-from taskpusher_node.store.rocksdb import backup, groups, keys, records
+from taskpusher_node.store.rocksdb import backup, keys, records
 from taskpusher_node.store.rocksdb import repair as repairing
 from taskpusher_node.store.rocksdb.db import LOCK, Batch, Database, locked
 from taskpusher_node.store.rocksdb.disk import BALLAST
@@ -140,7 +140,7 @@ def spoil(prefix: bytes, value: bytes):
 
 def miscount(path: Path) -> None:
     key, value = first(path, b"g")
-    group = groups.decode(value)
+    group = records.decode_members(value)
     group.count += 5
     edit(path, {key: records.encode(group)})
 
