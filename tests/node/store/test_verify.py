@@ -12,7 +12,7 @@ from rocksdict import Options, Rdict
 
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.base import Damage, Events, StoreDamaged, StoreFailed, StoreRefused
-from taskpusher_node.store.rocksdb import backup, keys, records
+from taskpusher_node.store.rocksdb import backup, groups, keys, records
 from taskpusher_node.store.rocksdb import repair as repairing
 from taskpusher_node.store.rocksdb.db import LOCK, Batch, Database, locked
 from taskpusher_node.store.rocksdb.disk import BALLAST
@@ -145,7 +145,7 @@ def miscount(path: Path) -> None:
     edit(path, {key: records.encode(group)})
 
 
-EMPTY = records.encode(groups.Members(groups.OTHER_GROUP, 3))
+EMPTY = records.encode(records.Members(groups.OTHER_GROUP, 3))
 WRONG = {
     "a listing entry is missing": (drop(keys.listing_prefix(State.COMPLETED)), {Damage.INDEX_MISSING}, 0),
     "a ready entry is missing": (drop(b"r"), {Damage.INDEX_MISSING}, 0),
