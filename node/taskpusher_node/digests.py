@@ -34,7 +34,10 @@ def of_request(request: AddRequest) -> bytes:
 
 
 def of_spec(spec: Spec) -> bytes:
-    """Return the digest of a job: the same for all that `same_request` calls the same, also when fields are added."""
+    """Return the digest of a job, by which a repeat of its uid is told from another job.
+
+    A repeated add has a trace of its own. What is at its default is left out at the end, where later releases append.
+    """
     values = structs.astuple(structs.replace(spec, trace={}))
     n = len(values)
     while n and values[n - 1] == _DEFAULTS[n - 1]:
