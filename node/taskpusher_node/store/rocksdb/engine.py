@@ -174,7 +174,7 @@ class RocksStore:
         self._commit.check()
         readable = self._repeats.begin(jobs)
         results = [self._put(job, readable=readable) for job in jobs]
-        if any(placed.put is not Put.BUSY for placed in results):
+        if readable or any(placed.put is not Put.BUSY for placed in results):
             await self._commit.durable()
         return results
 

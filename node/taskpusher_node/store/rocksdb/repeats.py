@@ -40,9 +40,11 @@ class Repeats:
 
         It is written first. The call's own jobs are remembered instead, as they are to be in one write.
         """
+        if not any(is_repeatable(job) for job in jobs):
+            return True
         self._asked.clear()
         self._keys.clear()
-        return not any(is_repeatable(job) for job in jobs) or self._commit.write_now()
+        return self._commit.write_now()
 
     def find(self, job: NewJob, job_id: bytes) -> Placed | None:
         """Return what stands for an add that was made before, None for a new one."""
