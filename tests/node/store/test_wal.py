@@ -189,6 +189,8 @@ async def test_repeats_of_what_was_brought_back_are_known_and_those_of_what_is_l
         await bench.put(job)
     ended = await bench.bring(State.COMPLETED, idempotency_key="ended", priority=1, uid=bench.fresh_uid())
     await bench.change(ended, Verb.DELETE)
+    for verb in (Verb.CANCEL, Verb.RETRY):  # writes its key once more, where it can be read
+        await bench.change(jobs[6].uid, verb)
     await engine.kill()
     [log] = wal.logs(engine.path)
     log.write_bytes(flipped(log.read_bytes(), log.read_bytes().index(keys.id_of(jobs[6].uid))))

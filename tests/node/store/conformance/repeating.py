@@ -164,6 +164,7 @@ class KeptKeys:
         await bench.promote(DAY_MS - 1)
         await bench.change(uid, Verb.RETRY)
         await bench.kill_and_reopen()
+        assert bench.store.verification().step(1_000) == []
         await bench.promote(DAY_MS)
         assert await self.is_known(bench, uid)
         assert await bench.run_all() == [uid]
