@@ -90,6 +90,9 @@ class Config:
     retention_count: int = _limit(
         1_000_000, "Most finished jobs kept, the newest; 0: without limit.", kind=Whole(0), group=_NODE
     )
+    idempotency_retention: float = _setting(
+        86_400.0, "How long an idempotency_key is kept after its job has ended.", advanced=True
+    )
     ballast: int = _limit(
         67_108_864,
         "Set aside in the store's folder, given up when the disk is full; 0: none.",

@@ -107,6 +107,7 @@ class NodeMetrics:
         yield counter("jobs_added", "Jobs that were stored.", added, _QUEUE)
         rejected = {(reason,): n for reason, n in self._rejected.items()}
         yield counter("jobs_rejected", "Jobs that were not stored, by the problem told.", rejected, ("reason",))
+        yield counter("jobs_deduplicated", "Adds that another job stands for.", {(): totals.deduplicated})
         finished = {}
         for name, tally in tallies.items():
             finished[name, "completed"] = tally.completed

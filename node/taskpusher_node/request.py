@@ -16,13 +16,24 @@ from taskpusher import codec
 from taskpusher import uid as uids
 from taskpusher.errors import InvalidField, Malformed
 from taskpusher.fields import given_type
-from taskpusher.job import DEFAULT_QUEUE, QUEUE_RULE, STATUSES_SCHEMA, Backoff, QueueName, Seconds, Spec, parse_statuses
+from taskpusher.job import (
+    DEFAULT_QUEUE,
+    QUEUE_RULE,
+    STATUSES_SCHEMA,
+    Backoff,
+    QueueName,
+    Seconds,
+    Spec,
+    Text512,
+    parse_statuses,
+)
 
 from .config import Config
 
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
+TEXT_BYTES_MAX = 512
 _LABEL_MAX = 63  # of a host name, RFC 1035
 _BACKOFF_MAX = 100  # delays in a list
 
@@ -51,6 +62,7 @@ _REFUSED_HEADERS = frozenset(
 )
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
 
+TEXT_RULE = "a text of 1 to 512 bytes without control characters"
 HOST_RULE = "host:port such as example.com:443 or [::1]:8080"
 
 _RULES = {
@@ -72,6 +84,7 @@ _RULES = {
     "meta": "a JSON object",
     "redirects": "an integer from 0 to 10",
     "redact": "a list of at most 16 names of headers and query parameters, each of 1 to 64 characters",
+    "idempotency_key": TEXT_RULE,
     "uid": "a uid of this store",
 }
 
@@ -102,6 +115,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     meta: Raw = Raw()
     redirects: Annotated[int, Meta(ge=0, le=10)] | None = None
     redact: Annotated[tuple[RedactedName, ...], Meta(max_length=16)] | None = None
+    idempotency_key: Text512 | None = None
     uid: str | None = None
 
 
@@ -242,6 +256,8 @@ class SpecBuilder:
             errors.append(("timeout", f"at most {config.max_timeout:g} s on this node"))
         success = _success(request.success, errors)
         meta = self._meta(request.meta, errors)
+        if request.idempotency_key is not None and not is_text(request.idempotency_key):
+            errors.append(("idempotency_key", TEXT_RULE))
         if request.uid is not None:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
@@ -267,6 +283,7 @@ class SpecBuilder:
             trace=trace,
             redirects=request.redirects or 0,
             redact=request.redact or (),
+            idempotency_key=request.idempotency_key,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -393,6 +410,14 @@ def _encoded(text: str) -> str:
         return str(URL(text))
     except (ValueError, UnicodeError, IndexError):  # the last one of "http://[]@", by yarl 1.25
         return text
+
+
+def is_text(text: str) -> bool:
+    """Tell whether a text keeps the rule of keys and other texts of the caller's."""
+    try:
+        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and _CONTROL.search(text) is None
+    except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
+        return False
 
 
 def is_host(text: str) -> bool:

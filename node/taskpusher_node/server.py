@@ -143,6 +143,7 @@ class _Node:
             max_queues=config.max_queues,
             max_holds=config.max_holds,
             scan_limit=config.scan_limit,
+            idempotency_retention_s=config.idempotency_retention,
         )
         try:
             status.name, status.store_id, status.draining = store.name, store.store_id, store.draining

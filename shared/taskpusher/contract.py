@@ -45,6 +45,7 @@ class Operation:
     problems: tuple[type[Problem], ...] = ()
     fields: type[Struct] | None = None  # in the query; where the call changes something, in a form as well
     bodies: Mapping[str, Answer] = field(default_factory=dict)  # by media type
+    headers: Mapping[str, str] = field(default_factory=dict)  # what those are for that it reads, by name
     open: bool = False  # needs no credentials
 
     @property
@@ -61,6 +62,7 @@ def operation(
     problems: Iterable[type[Problem]] = (),
     fields: type[Struct] | None = None,
     bodies: Mapping[str, Answer] | None = None,
+    headers: Mapping[str, str] | None = None,
     open_to_all: bool = False,
 ) -> Callable[[H], H]:
     """Declare what a handler is for; the first line of its docstring is the summary."""
@@ -74,6 +76,7 @@ def operation(
             problems=tuple(problems),
             fields=fields,
             bodies=bodies if bodies is not None else ({FORM: fields} if fields is not None and method != "GET" else {}),
+            headers=headers or {},
             open=open_to_all,
         )
         vars(handler)[_DECLARED] = described

@@ -135,6 +135,12 @@ class InvalidField(Problem):
         )
 
 
+class IdempotencyMismatch(Problem):
+    """An add of other fields had this idempotency key."""
+
+    type, status, title = "idempotency-mismatch", 422, "An add of other fields had this idempotency key"
+
+
 class Internal(Problem):
     """A fault of TaskPusher's own; the log has it."""
 

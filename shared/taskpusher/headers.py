@@ -4,6 +4,8 @@ from multidict import istr
 
 VERSION = "TaskPusher-Version"
 
+IDEMPOTENCY_KEY = istr("Idempotency-Key")  # of an add, and told to a target with each call
+
 # What a target is told with each call.
 JOB = "TaskPusher-Job"
 ATTEMPT = "TaskPusher-Attempt"
@@ -12,7 +14,6 @@ MAX_ATTEMPTS = "TaskPusher-Max-Attempts"
 QUEUE = "TaskPusher-Queue"
 DUE = "TaskPusher-Due"
 NODE = "TaskPusher-Node"
-IDEMPOTENCY_KEY = "Idempotency-Key"
 
 # W3C Trace Context: taken from POST /add, given on to the target.
 TRACE = (istr("traceparent"), istr("tracestate"))

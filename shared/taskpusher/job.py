@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
 DEFAULT_QUEUE = "default"
@@ -97,11 +97,6 @@ def scope_of(spec: Spec) -> str:
     if spec.limit is not None:
         return f"l:{spec.limit.key}"
     return f"k:{spec.key}" if spec.key is not None else ""
-
-
-def same_request(one: Spec, other: Spec) -> bool:
-    """Tell whether two adds ask for the same job; a repeated add has a trace of its own."""
-    return one == structs.replace(other, trace=one.trace)
 
 
 def parse_statuses(text: str) -> tuple[range, ...]:

@@ -99,6 +99,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     parameters = schemas.path(operation.path)
     if operation.fields is not None:
         parameters += schemas.fields(operation.fields)
+    for name, text in operation.headers.items():
+        parameters.append(_parameter("header", name, {"type": "string", "description": text}))
     if parameters:
         described["parameters"] = parameters
     if operation.bodies:

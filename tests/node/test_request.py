@@ -153,9 +153,7 @@ def test_every_bad_field_is_named_at_once():
     assert sorted(broken) == sorted([*(bad.keys() - {"headers"}), "headers.Host", "headers.A\n"])
 
 
-@pytest.mark.parametrize(
-    "name", ["key", "ordered", "unique", "limit", "callback", "idempotency_key", "dealy", "URL", ""]
-)
+@pytest.mark.parametrize("name", ["key", "ordered", "unique", "limit", "callback", "dealy", "URL", ""])
 def test_a_field_that_is_not_built_is_unknown(name):
     with pytest.raises(InvalidField) as caught:
         _build(parse_json(json.dumps({"url": URL_OK, name: "x"}).encode()))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -16,11 +16,13 @@ from taskpusher.contract import Text, operation
 from taskpusher.fields import form_pairs, pairs
 from taskpusher.web import json_response
 
+from .. import digests
 from ..config import Config
 from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json, parse_list
 from ..status import Phase, Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers
+from .idempotency import header_keys, refuse, with_key
 from .problems import store_problem
 
 _DISK_RETRY_S = 30  # space comes back by deletion or by hand, neither at once
@@ -59,7 +61,8 @@ class AddApi:
             207: list[answers.OneOfMany],
             422: list[answers.OneOfMany],
         },
-        problems=[errors.Conflict, errors.Draining, errors.DiskLow],
+        problems=[errors.Conflict, errors.IdempotencyMismatch, errors.Draining, errors.DiskLow],
+        headers={str(headers.IDEMPOTENCY_KEY): "The field idempotency_key; of one job only."},
     )
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Store what the body, or the query, asks for."""
@@ -67,20 +70,23 @@ class AddApi:
             self._check_accepting()
             trace = _trace(request)
             query = request.rel_url.raw_query_string
+            keys = header_keys(request)
             content_type = request.content_type
             if content_type == NDJSON:
                 _check_no_query(request)
+                refuse(keys)
                 return await self._add_lines(request, trace)
             body = self._whole(request) if request.content.is_eof() else await self._read(request)
             if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
-                return await self._add_one(parse_form(pairs(query)), trace)
+                return await self._add_one(parse_form(pairs(query)), trace, keys)
             if content_type == "application/json":
                 _check_no_query(request)
                 if body.lstrip()[:1] == b"[":
+                    refuse(keys)
                     return await self._add_many(parse_list(body), trace)
-                return await self._add_one(parse_json(body), trace)
+                return await self._add_one(parse_json(body), trace, keys)
             if content_type == fields.FORM:
-                return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace)
+                return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace, keys)
             raise errors.UnsupportedMediaType(
                 "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
             )
@@ -92,7 +98,7 @@ class AddApi:
         if self._status.draining:
             raise errors.Draining("the node is drained; POST /resume takes jobs again", retry_after_s=5)
         if self._status.phase is Phase.STALLED:
-            raise errors.Stalled("nothing was stored; send it again", retry_after_s=1)
+            raise _stalled()
         if self._status.disk_low is not None:
             raise errors.DiskLow(self._status.disk_low, retry_after_s=_DISK_RETRY_S)
 
@@ -118,24 +124,31 @@ class AddApi:
         now_ms = self._now_ms()
         spec, due_ms = self._builder.build(parsed, now_ms, trace)
         uid = parsed[0].uid
-        return NewJob(uid or uids.mint(self._store.name), spec, now_ms, due_ms, given=uid is not None)
+        digest = digests.of_request(parsed[0]) if spec.idempotency_key is not None else None
+        return NewJob(uid or uids.mint(self._store.name), spec, now_ms, due_ms, uid is not None, digest)
 
-    async def _add_one(self, parsed: Parsed, trace: dict[str, str]) -> web.Response:
+    async def _add_one(self, parsed: Parsed, trace: dict[str, str], keys: Sequence[str]) -> web.Response:
+        if keys:
+            parsed = with_key(parsed, keys)
         job = self._new_job(parsed, trace)
         try:
             (placed,) = await self._store.put_new([job])
         except Exception as error:
             raise _add_problem(error, job.uid) from error
-        refused = self._refusal(job, placed.put)
+        refused = self._refusal(job, placed)
         if refused is not None:
             raise refused
         status, told = _told(placed)
         return json_response(told, status=status, location=f"/job/{placed.uid}")
 
-    def _refusal(self, job: NewJob, put: Put) -> errors.Problem | None:
-        match put:
+    def _refusal(self, job: NewJob, placed: Placed) -> errors.Problem | None:
+        match placed.put:
             case Put.CONFLICT:
                 return errors.Conflict(f"{job.uid} is another job")
+            case Put.MISMATCH:
+                return errors.IdempotencyMismatch(f"it became {placed.uid}; another job needs another key")
+            case Put.BUSY:
+                return _stalled()
             case Put.NO_QUEUE:
                 return errors.InvalidField([("queue", f"a new one, and there are {self._config.max_queues} already")])
         return None
@@ -186,7 +199,7 @@ class AddApi:
                 results[index] = {"error": {**known.document(), "uid": job.uid}}
             return results
         for (index, job), placed in zip(jobs, all_placed, strict=True):
-            refused = self._refusal(job, placed.put)
+            refused = self._refusal(job, placed)
             if refused is not None:
                 results[index] = {"error": refused.document()}
             else:
@@ -222,6 +235,10 @@ class AddApi:
             await told.put(b"")
             await writing
         return response
+
+
+def _stalled() -> errors.Stalled:
+    return errors.Stalled("nothing was stored; send it again", retry_after_s=1)
 
 
 def _told(placed: Placed) -> tuple[int, dict[str, Any]]:

@@ -126,6 +126,7 @@ class Asked(TypedDict):
     meta: Json
     redirects: int
     redact: tuple[str, ...]
+    idempotency_key: str | None
 
 
 class Job(Asked, Times):

@@ -175,6 +175,7 @@ def _fields(spec: Spec, *, reveal: bool) -> answers.Asked:
         "meta": _meta(spec),
         "redirects": spec.redirects,
         "redact": spec.redact,
+        "idempotency_key": spec.idempotency_key,
     }
 
 

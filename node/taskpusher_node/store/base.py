@@ -72,6 +72,7 @@ class NewJob(Struct, frozen=True):
     added_ms: int
     due_ms: int
     given: bool = False
+    digest: bytes | None = None  # of the fields as given, where the spec has an idempotency key
 
 
 class Put(StrEnum):
@@ -80,7 +81,9 @@ class Put(StrEnum):
     CREATED = "created"
     SAME = "same"  # this very job is there already
     CONFLICT = "conflict"  # another job has its uid
+    MISMATCH = "mismatch"  # its idempotency key was given to an add of other fields
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
+    BUSY = "busy"  # it has to be looked up first, and the engine stalls: nothing was stored
 
 
 class Placed(NamedTuple):
@@ -285,6 +288,7 @@ class Totals(Struct):
     added: int = 0
     completed: int = 0
     errors: int = 0
+    deduplicated: int = 0  # adds that another job stands for
     fenced: int = 0
     requeued: int = 0  # what was running when the process went down
     interrupted: int = 0  # what a stop took from its call
@@ -366,7 +370,10 @@ class Store(Protocol):
         """Flush and close. Nothing may be called after it."""
 
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
-        """Store jobs, in order, all in one write, each on its own merits."""
+        """Store jobs, in order, each on its own merits, and answer for all of them at once.
+
+        What is there already, by uid or by idempotency key, is not stored again, and durable as well when it is told.
+        """
 
     async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls: of each queue in turn, the highest priority, then the host with fewest calls running.
@@ -385,9 +392,10 @@ class Store(Protocol):
         """Write where a call that has ended leaves its job. A token that is not that of a running call is dropped."""
 
     async def promote(self, now_ms: int) -> int | None:
-        """Make ready what is due, end what has expired, resume queues; returns when that is next needed, if ever.
+        """Make ready what is due, end what has expired, resume queues, forget adds that can no longer be repeated.
 
-        At most 1,000 jobs a call; the time returned is then not after `now_ms`.
+        Returns when that is next needed, if ever. At most 1,000 of each a call; the time returned is then not after
+        `now_ms`.
         """
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:

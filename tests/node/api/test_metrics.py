@@ -24,6 +24,7 @@ EXPECTED = {
     "jobs_finished": ("counter", {"queue", "outcome"}),
     "jobs_requeued": ("counter", {"reason"}),
     "jobs_deleted": ("counter", {"reason"}),
+    "jobs_deduplicated": ("counter", set()),
     "settles_fenced": ("counter", set()),
     "attempts": ("counter", {"queue", "result"}),
     "attempt_duration_seconds": ("histogram", {"queue"}),

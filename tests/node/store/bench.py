@@ -6,8 +6,11 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from msgspec import structs
+
 from taskpusher import uid as uids
 from taskpusher.job import Spec
+from taskpusher_node import digests
 from taskpusher_node.lifecycle import FINISHED, STATES, Attempt, Head, JobError, Response, State, Verdict
 from taskpusher_node.store.base import (
     Changed,
@@ -104,7 +107,13 @@ class Bench:
         """Return a new job; `fields` are those of its spec."""
         host = fields.pop("host", "a:80")
         spec = Spec(url=f"http://{host}/", host=host, **fields)
-        return NewJob(uid or uids.mint(NAME), spec, self.now_ms, self.now_ms + delay_ms, given)
+        keyed = spec.idempotency_key is not None
+        digest = digests.of_spec(structs.replace(spec, idempotency_key=None)) if keyed else None
+        return NewJob(uid or uids.mint(NAME), spec, self.now_ms, self.now_ms + delay_ms, given, digest)
+
+    def fresh_uid(self, age_ms: int = 0) -> str:
+        """Return a uid that was minted by the clock of the bench; all others are old by it."""
+        return f"{self.now_ms - age_ms:012x}{uids.mint(NAME)[12:]}"
 
     async def put(self, *jobs: NewJob) -> list[Put]:
         """Put jobs."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
+from .model_repeats import Repeats
+
 UNFINISHED = (State.WAITING, State.SCHEDULED)
 
 
@@ -22,6 +24,7 @@ class Job:
     due_ms: int
     expires_ms: int | None
     waiting_ms: int = 0
+    key: str | None = None
     attempt: int = 0
     tries: int = 0
     unreached: int = 0
@@ -45,6 +48,7 @@ class Model:
     jobs: dict[str, Job] = field(default_factory=dict)
     pauses: dict[str, int | None] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    repeats: Repeats = field(default_factory=Repeats)
     last_place: int = 0
 
     def place(self) -> int:
@@ -109,6 +113,12 @@ class Model:
     def end(self, job: Job, to: State, now_ms: int) -> None:
         """A job has ended."""
         job.state, job.t_ms = to, now_ms
+        self.repeats.ended(job.key, job.uid, now_ms)
+
+    def delete(self, job: Job) -> None:
+        """A job goes, by hand or pruned."""
+        del self.jobs[job.uid]
+        self.repeats.deleted.add(job.uid)
 
     def settle(self, job: Job, to: State, now_ms: int, due_ms: int, added: tuple[int, int]) -> None:
         """A call has ended."""
@@ -134,16 +144,18 @@ class Model:
         for queue, until_ms in list(self.pauses.items()):
             if until_ms is not None and until_ms <= now_ms:
                 del self.pauses[queue]
+        self.repeats.forget(now_ms)
 
     def next_ms(self) -> int | None:
         """Return when a promote must come again."""
         times = [job.due_ms for job in self.those(State.SCHEDULED)]
         times += [job.expires_ms for job in self.those(*UNFINISHED) if job.expires_ms is not None and not job.tries]
         times += [until_ms for until_ms in self.pauses.values() if until_ms is not None]
-        return min(times, default=None)
+        return min([*times, *self.repeats.times()], default=None)
 
     def retry(self, job: Job, now_ms: int) -> None:
         """Retry by hand."""
+        self.repeats.revived(job.key, job.uid)
         self.wait(job, now_ms)
         job.due_ms = now_ms
         job.tries = job.unreached = job.crashes = 0

@@ -9,14 +9,17 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
+from taskpusher.job import Spec
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, Put, Settled, Verb, Verification, Why
+from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
 
 from .bench import Bench, close
 from .conftest import RocksEngine
 from .model import Job, Model
+from .model_repeats import RETENTION_MS
 
 QUEUES = st.sampled_from(["default", "x"])
 HOSTS = st.sampled_from(["a:1", "b:1"])
@@ -37,6 +40,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.bench = Bench(RocksEngine(Path(self.folder.name)))
         self.model = Model()
         self.tokens: dict[str, Claimed] = {}
+        self.specs: dict[str, Spec] = {}  # of all that was ever added
         self.looking: Verification | None = None
         self.fault: BaseException | None = None
         self.loop.set_exception_handler(self.on_fault)
@@ -57,7 +61,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.do(self.bench.open())
+        self.do(self.bench.open(idempotency_retention_s=RETENTION_MS / 1_000))
         self.read_little_ahead()
 
     def read_little_ahead(self) -> None:
@@ -89,12 +93,46 @@ class StoreMachine(RuleBasedStateMachine):
     def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool):
         ttl_s = None if ttl_ms is None else ttl_ms / 1_000
         jobs = [
-            self.bench.job(queue=queue, host=host, priority=priority, delay_ms=delay_ms, ttl_s=ttl_s, given=given)
+            self.bench.job(
+                uid=self.bench.fresh_uid(),
+                queue=queue,
+                host=host,
+                priority=priority,
+                delay_ms=delay_ms,
+                ttl_s=ttl_s,
+                given=given,
+            )
             for _ in range(n)
         ]
         assert self.do(self.bench.put(*jobs)) == [Put.CREATED] * n
         for job in jobs:
+            self.specs[job.uid] = job.spec
             self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
+
+    @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
+    def put_keyed(self, texts: list[str], priority: int):
+        jobs = [
+            self.bench.job(uid=self.bench.fresh_uid(), idempotency_key=text, host="a:1", priority=priority)
+            for text in texts
+        ]
+        placed = self.do(self.bench.place(*jobs))
+        assert placed == [
+            self.model.repeats.add(text, job.uid, priority) for text, job in zip(texts, jobs, strict=True)
+        ]
+        for text, job, each in zip(texts, jobs, placed, strict=True):
+            if each.put is Put.CREATED:
+                self.specs[job.uid] = job.spec
+                self.model.add(job.uid, self.now_ms, 0, None, ("default", "a:1", priority))
+                self.model.jobs[job.uid].key = text
+
+    @precondition(lambda self: self.model.repeats.deleted)
+    @rule(which=ANY, same=st.booleans())
+    def put_what_was_deleted(self, *, which: int, same: bool):
+        deleted = sorted(self.model.repeats.deleted)
+        uid = deleted[which % len(deleted)]
+        spec = self.specs[uid] if same else structs.replace(self.specs[uid], method="PUT")
+        again = NewJob(uid, spec, self.now_ms, self.now_ms, given=True)
+        assert self.do(self.bench.put(again)) == [Put.SAME if same else Put.CONFLICT]
 
     @rule(n=st.integers(1, 6))
     def verify(self, n: int):
@@ -183,7 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
     def apply(self, job: Job, verb: Verb) -> None:
         """Do a verb to the model."""
         if verb is Verb.DELETE:
-            del self.model.jobs[job.uid]
+            self.model.delete(job)
         elif verb is Verb.RETRY:
             self.model.retry(job, self.now_ms)
         elif verb is Verb.RUN:
@@ -243,7 +281,7 @@ class StoreMachine(RuleBasedStateMachine):
         old = sorted((job.t_ms, job.uid) for job in self.model.those(*FINISHED) if job.t_ms < before_ms)
         assert pruned.n == min(n, len(old)) or pruned.more
         for _, uid in old[: pruned.n]:
-            del self.model.jobs[uid]
+            self.model.delete(self.model.jobs[uid])
 
     @rule()
     def walk_groups(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskpusher_node.lifecycle import State
-from taskpusher_node.store.base import Damage, Recovery, StoreDamaged, StoreFailed, Verb
+from taskpusher_node.store.base import Damage, Put, Recovery, StoreDamaged, StoreFailed, Verb
 from taskpusher_node.store.rocksdb import RocksStore, keys, recovery, wal
 from taskpusher_node.store.rocksdb.db import Batch, Database
 from taskpusher_node.store.rocksdb.repair import repair
@@ -179,6 +179,33 @@ async def test_what_stands_behind_the_damage_is_brought_back(bench: Bench, engin
     ran = await bench.run_all()
     assert ran[-1] == later
     assert set(ran) == {later, ended[5], large, *first} - missing
+
+
+async def test_repeats_of_what_was_brought_back_are_known_and_those_of_what_is_lost_are_stored(
+    bench: Bench, engine: RocksEngine
+):
+    jobs = [bench.job(idempotency_key=str(i), body=b"x" * 3_000) for i in range(20)]
+    for job in jobs:
+        await bench.put(job)
+    ended = await bench.bring(State.COMPLETED, idempotency_key="ended", priority=1, uid=bench.fresh_uid())
+    await bench.change(ended, Verb.DELETE)
+    for verb in (Verb.CANCEL, Verb.RETRY):  # writes its key once more, where it can be read
+        await bench.change(jobs[6].uid, verb)
+    await engine.kill()
+    [log] = wal.logs(engine.path)
+    log.write_bytes(flipped(log.read_bytes(), log.read_bytes().index(keys.id_of(jobs[6].uid))))
+
+    await bench.open()
+    missing = {job.uid for job in jobs if bench.store.get(job.uid) is None}
+    assert jobs[6].uid in missing
+    assert len(missing) <= 12
+    assert await bench.put(*jobs) == [Put.CREATED if job.uid in missing else Put.SAME for job in jobs]
+    assert await bench.put(bench.job(idempotency_key="ended", priority=1)) == [Put.SAME]
+    repeat = bench.job(uid=ended, given=True, idempotency_key="ended", priority=1)
+    assert await bench.put(repeat) == [Put.SAME]
+    assert await bench.promote(86_400_000 - 1) == bench.now_ms + 1
+    await bench.promote(1)
+    assert await bench.put(bench.job(idempotency_key="ended", priority=1)) == [Put.CREATED]
 
 
 async def test_without_bringing_back_all_behind_the_damage_would_be_lost(

@@ -10,6 +10,7 @@ from taskpusher.histogram import Histogram
 from taskpusher.job import DEFAULT_QUEUE, Spec
 
 from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
+from ...request import REPEAT_WITHIN_MS
 from ...retry import SUCCESS, Kind, result_of
 from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Totals, tally_name
 from . import keys, records
@@ -53,6 +54,8 @@ class Book:
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"
+        self.first_ended_ms = 0  # of jobs with an idempotency key
+        self.first_tombstone_ms = 0
         self.ended_since = dict.fromkeys(FINISHED, 0)  # of the finished these are times
         self._swept_ms = 0  # the highest of them
         self.durable_seq = opens << _SEQ_BITS
@@ -81,11 +84,6 @@ class Book:
         """Return what was added."""
         raw = self.db.get(b"b" + job_id)
         return None if raw is None else records.decode_birth(raw)
-
-    def spec(self, job_id: bytes) -> Spec | None:
-        """Return what was asked for."""
-        birth = self.birth(job_id)
-        return None if birth is None else birth.spec
 
     def head(self, job_id: bytes, birth: Birth) -> Head:
         """Return what is stored of a job's state: that of before the claim while it runs."""
@@ -216,8 +214,13 @@ class Book:
         """Return the entries of a job's earlier attempts, oldest first."""
         return self.db.scan(keys.attempt_key(job_id, 0), keys.attempt_key(job_id, 2**32 - 1), records.ATTEMPTS_KEPT)
 
-    def forget(self, batch: Batch, job_id: bytes) -> None:
-        """Delete a job that `leave` has taken out of its listing."""
+    def forget(self, batch: Batch, job_id: bytes, now_ms: int) -> None:
+        """Delete a job that `leave` has taken out of its listing; while its uid may be repeated a tombstone stays."""
+        minted_ms = keys.minted_ms(job_id)
+        birth = self.birth(job_id) if now_ms - minted_ms <= REPEAT_WITHIN_MS else None
+        if birth is not None:
+            batch.put(keys.tombstone_key(job_id), records.asked_for(birth))
+            self.first_tombstone_ms = min(self.first_tombstone_ms, minted_ms)
         for key, _ in self.earlier_attempts(job_id):
             batch.delete(key)
         batch.delete(b"j" + job_id)

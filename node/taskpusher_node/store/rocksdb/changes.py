@@ -6,7 +6,7 @@ from taskpusher.job import Spec
 
 from ...lifecycle import FINISHED, Attempt, Head, State, Verdict, cancelled, ready, retried
 from ..base import Changed, Token, Verb
-from . import keys, records
+from . import ends, keys, records
 from .book import Book, Call
 from .commit import Commit
 from .lanes import Entry
@@ -36,6 +36,8 @@ class Changes:
         self._commit.hides_changes = True
         self._book.leave(batch, job_id, spec, before)
         self._book.store(batch, job_id, spec, head)
+        if head.state in FINISHED:
+            ends.ended(self._book, batch, job_id, spec, head)
         if before.state is State.WAITING:
             self._book.lanes.drop(self._book.lane(spec, before)[0], before.seq)
         self._tell(job_id, spec, head)
@@ -64,6 +66,8 @@ class Changes:
             return
         book.leave(batch, call.id, call.spec, call.head)
         book.store(batch, call.id, call.spec, head)
+        if head.state in FINISHED:
+            ends.ended(book, batch, call.id, call.spec, head)
         self._tell(call.id, call.spec, head)
 
     def apply(self, job_id: bytes, spec: Spec, head: Head, verb: Verb, now_ms: int) -> Changed:
@@ -80,6 +84,7 @@ class Changes:
         if head.state not in FINISHED:
             return Changed.WRONG_STATE
         self.replace(job_id, spec, head, retried(head, self._book.next_seq(), now_ms, spec.ttl_s))
+        ends.revived(self._book, self._commit.batch(), job_id, spec)
         return Changed.DONE
 
     def _cancel(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
@@ -102,11 +107,11 @@ class Changes:
             return Changed.DONE
         return Changed.WRONG_STATE if head.state in FINISHED else Changed.ALREADY
 
-    def _delete(self, job_id: bytes, spec: Spec, head: Head, _now_ms: int) -> Changed:
+    def _delete(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
         if head.state not in FINISHED:
             return Changed.WRONG_STATE
         batch = self._commit.batch()
         self._book.leave(batch, job_id, spec, head)
-        self._book.forget(batch, job_id)
+        self._book.forget(batch, job_id, now_ms)
         self._book.totals.deleted += 1
         return Changed.DONE

@@ -7,17 +7,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from taskpusher.clock import unix_ms
-from taskpusher.job import Spec, same_request
 
-from ...lifecycle import (
-    STATES,
-    State,
-    Verdict,
-    born,
-    can_expire,
-    claimed,
-    settled,
-)
+from ...lifecycle import STATES, State, Verdict, born, can_expire, claimed, settled
 from ..base import (
     Backup,
     BackupRefused,
@@ -57,6 +48,7 @@ from .listing import Listing, earlier_attempts
 from .pauses import Pauses
 from .prune import Prune
 from .recovery import in_words, open_book
+from .repeats import Repeats, is_repeatable
 from .verify import Walk
 from .walk import BulkWalk
 
@@ -76,6 +68,7 @@ class RocksStore:
         max_queues: int,
         max_holds: int,
         scan_limit: int,
+        idempotency_retention_s: float,
         now_ms: Callable[[], int],
     ) -> None:
         self._folder = folder
@@ -88,6 +81,7 @@ class RocksStore:
         self._changes = Changes(book, self._commit)
         self._due = Due(book, self._commit, self._changes)
         self._pauses = Pauses(book, self._commit)
+        self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
         self._reclaiming: asyncio.Future[None] | None = None
@@ -120,6 +114,7 @@ class RocksStore:
         max_queues: int = 1_000,
         max_holds: int = 1_000,
         scan_limit: int = 5_000,
+        idempotency_retention_s: float = 86_400.0,
         now_ms: Callable[[], int] = unix_ms,
     ) -> "RocksStore":
         """Open the store in a folder, made where there is none; what was running waits again.
@@ -133,7 +128,15 @@ class RocksStore:
             if not (disk.says_full(str(error)) and disk.Ballast(path).give_up()):
                 raise
             book = await asyncio.to_thread(open_book, path, name, events, now_ms())
-        return cls(path, book, max_queues=max_queues, max_holds=max_holds, scan_limit=scan_limit, now_ms=now_ms)
+        return cls(
+            path,
+            book,
+            max_queues=max_queues,
+            max_holds=max_holds,
+            scan_limit=scan_limit,
+            idempotency_retention_s=idempotency_retention_s,
+            now_ms=now_ms,
+        )
 
     @property
     def damage(self) -> StoreDamaged | None:
@@ -167,34 +170,34 @@ class RocksStore:
         return (self.stopped_clean or verified) and not self.totals.damaged
 
     async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
-        """Store jobs, in order, all in one write."""
+        """Store jobs, in order, each on its own merits."""
         self._commit.check()
-        if any(job.given for job in jobs):
-            self._see_writes()
-        put: dict[bytes, Spec] = {}  # in this call, and so in no table yet
-        results = [Placed(self._put(job, put), job.uid) for job in jobs]
-        await self._commit.durable()
+        readable = self._repeats.begin(jobs)
+        results = [self._put(job, readable=readable) for job in jobs]
+        if readable or any(placed.put is not Put.BUSY for placed in results):
+            await self._commit.durable()
         return results
 
-    def _put(self, job: NewJob, put: dict[bytes, Spec]) -> Put:
+    def _put(self, job: NewJob, *, readable: bool) -> Placed:
         book = self._book
         job_id = keys.id_of(job.uid)
-        if job.given:
-            there = put.get(job_id) or book.spec(job_id)
-            if there is not None:
-                return Put.SAME if same_request(there, job.spec) else Put.CONFLICT
+        may_repeat = is_repeatable(job)
+        if may_repeat:
+            first = self._repeats.find(job, job_id) if readable else Placed(Put.BUSY, job.uid)
+            if first is not None:
+                return first
         if job.spec.queue not in book.queues and len(book.queues) >= self._max_queues:
-            return Put.NO_QUEUE
-        if job.given:
-            put[job_id] = job.spec
+            return Placed(Put.NO_QUEUE, job.uid)
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         batch = self._commit.batch()
         batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))
+        if may_repeat:
+            self._repeats.enter(batch, job, job_id)
         book.enter(batch, job_id, job.spec, head)
         book.totals.added += 1
         book.tally(job.spec.queue).added += 1
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
-        return Put.CREATED
+        return Placed(Put.CREATED, job.uid)
 
     async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls."""
@@ -261,7 +264,7 @@ class RocksStore:
         return Settled.APPLIED
 
     async def promote(self, now_ms: int) -> int | None:
-        """Make ready what is due, end what has expired, resume queues; returns when that is next needed."""
+        """Make ready what is due, end what has expired, resume queues, forget; returns when that is next needed."""
         self._commit.check()
         self._see_writes()
         if abs(now_ms - self._advanced_ms) >= _ADVANCE_EVERY_MS:
@@ -271,9 +274,11 @@ class RocksStore:
         self._see_writes()  # what has expired is not due any more
         next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - expired_n)
         pauses_end = self._pauses.end_due(now_ms)
+        next_forgotten = self._repeats.forget(now_ms, _PROMOTE_AT_ONCE)
         if self._commit.is_open or expired_n:
             await self._commit.durable()
-        return min((t for t in (next_due, next_expiry, pauses_end) if t is not None), default=None)
+        times = (next_due, next_expiry, pauses_end, next_forgotten)
+        return min((t for t in times if t is not None), default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
         """Return a job as it is now."""
@@ -334,7 +339,7 @@ class RocksStore:
         """Delete at most `n` finished jobs that ended before a time, oldest first."""
         self._commit.check()
         self._see_writes()
-        pruned = self._prune.delete_oldest(why, before_ms, n)
+        pruned = self._prune.delete_oldest(why, before_ms, n, self._now_ms())
         if pruned.n:
             await self._commit.written()
         return pruned

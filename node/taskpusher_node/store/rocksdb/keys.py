@@ -11,6 +11,9 @@
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
     o host                            who holds a host by hand
+    i scope 0x00 text                 idempotency key -> id, digest:16, when its job ended:8, 0 before
+    e t:8 key of i                    when a job ended whose idempotency key is to be forgotten later, by its table i
+    t id                              a deleted job -> digest of what was asked for, while its uid may be repeated
     g id                              a group of errors and how many there are
     m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
                                       and what a node remembers as memo.NAME
@@ -22,9 +25,12 @@ and r: a claim writes its slot and nothing else, the list of running jobs is in 
 import struct
 from functools import lru_cache
 
+from taskpusher.job import Spec, scope_of
+
 from ...lifecycle import STATES, Head, State
 
 ID_BYTES = 16
+MINTED_BYTES = 6  # of an id: when it was minted
 RANK_BASE = 100  # rank = 100 - priority, so that a higher priority comes first
 T_MAX = 2**63  # behind every time
 SOONEST_FIRST = frozenset({State.WAITING, State.SCHEDULED})  # the other listings have the newest first
@@ -44,6 +50,7 @@ _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
 _SOONEST_FIRST_BYTES = frozenset(_STATE_BYTE[state] for state in SOONEST_FIRST)
 _INVERTED = bytes(255 - byte for byte in range(256))
 _SLOT = struct.Struct(">16sQIQ")
+_REPEAT = struct.Struct(">16s16sQ")
 _pack_u64 = struct.Struct(">Q").pack
 _pack_u32 = struct.Struct(">I").pack
 
@@ -51,6 +58,11 @@ _pack_u32 = struct.Struct(">I").pack
 def id_of(uid: str) -> bytes:
     """Return the 16 bytes that stand for a uid of this store."""
     return bytes.fromhex(uid[:32])
+
+
+def minted_ms(job_id: bytes) -> int:
+    """Return when an id was minted."""
+    return int.from_bytes(job_id[:MINTED_BYTES])
 
 
 def after(prefix: bytes) -> bytes:
@@ -148,6 +160,37 @@ def expiry_key(t_ms: int, job_id: bytes) -> bytes:
 def parse_expiry(key: bytes) -> tuple[int, bytes]:
     """Return (t_ms, id) of the end of a ttl."""
     return int.from_bytes(key[1:9]), key[9:]
+
+
+def repeat_key(spec: Spec) -> bytes:
+    """Return the key of a job's idempotency key; no text has a 0x00."""
+    return f"i{scope_of(spec)}\0{spec.idempotency_key}".encode()
+
+
+def repeat_value(job_id: bytes, digest: bytes, ended_ms: int) -> bytes:
+    """Return what is known of an idempotency key; `ended_ms` is 0 before its job has ended."""
+    return _REPEAT.pack(job_id, digest, ended_ms)
+
+
+def parse_repeat(value: bytes) -> tuple[bytes, bytes, int]:
+    """Return (id, digest, ended_ms)."""
+    job_id, digest, ended_ms = _REPEAT.unpack(value)
+    return job_id, digest, ended_ms
+
+
+def ended_key(ended_ms: int, repeat: bytes) -> bytes:
+    """Return the key of when an idempotency key began to be kept for a time only."""
+    return b"e" + _pack_u64(ended_ms) + repeat
+
+
+def parse_ended(key: bytes) -> tuple[int, bytes]:
+    """Return (ended_ms, key of the idempotency key)."""
+    return int.from_bytes(key[1:9]), key[9:]
+
+
+def tombstone_key(job_id: bytes) -> bytes:
+    """Return the key of what is kept of a deleted job."""
+    return b"t" + job_id
 
 
 def memo_key(name: str) -> bytes:

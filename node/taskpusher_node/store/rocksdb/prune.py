@@ -30,7 +30,7 @@ class Prune:
         self._windows_ms = dict.fromkeys(FINISHED, _FIRST_WINDOW_MS)  # by the state that is furthest behind
         self._gone: tuple[bytes, bytes] | None = None  # lowest and highest id deleted and not yet reclaimed
 
-    def delete_oldest(self, why: Why, before_ms: Mapping[State, int], n: int) -> Pruned:
+    def delete_oldest(self, why: Why, before_ms: Mapping[State, int], n: int, now_ms: int) -> Pruned:
         """Delete at most `n` jobs that ended before the time of their state."""
         there = sum(counts[records.INDEX[state]] for counts in self._book.counts.values() for state in before_ms)
         limit = min(n, there)
@@ -41,7 +41,7 @@ class Prune:
             behind = {state: end for state, end in before_ms.items() if self._book.ended_since[state] < end}
             more = bool(behind) and self._commit.write_now()  # so that a look does not see what was deleted
             if more:
-                deleted += self._sweep(behind, limit - deleted)
+                deleted += self._sweep(behind, limit - deleted, now_ms)
         field = f"deleted_{why}"
         setattr(self._book.totals, field, getattr(self._book.totals, field) + deleted)
         return Pruned(deleted, more and deleted < there)
@@ -55,7 +55,7 @@ class Prune:
         listings = [keys.listing_range(state, 0, until_ms) for state, until_ms in swept if until_ms]
         return [*listings, *((table + low, table + high + b"\xff") for table in _ID_TABLES)]
 
-    def _sweep(self, behind: Mapping[State, int], n: int) -> int:
+    def _sweep(self, behind: Mapping[State, int], n: int, now_ms: int) -> int:
         """Delete what the next window finds, at most `n` jobs; returns how many."""
         book = self._book
         last = min(behind, key=book.ended_since.__getitem__)
@@ -76,18 +76,18 @@ class Prune:
             self._windows_ms[last] = window_ms * 2
         found.sort()
         for _, job_id, state, key, value in found[:n]:
-            self._delete(job_id, state, key, value)
+            self._delete(job_id, state, key, value, now_ms)
         if whole:
             left_ms = found[n][0] if n < len(found) else until_ms
             for state, end_ms in ends.items():
                 book.swept(state, min(end_ms, left_ms))
         return min(n, len(found))
 
-    def _delete(self, job_id: bytes, state: State, key: bytes, value: bytes) -> None:
+    def _delete(self, job_id: bytes, state: State, key: bytes, value: bytes, now_ms: int) -> None:
         batch = self._commit.batch()
         self._commit.hides_changes = True
         listed = records.parse_listing(value)
         self._book.unlist(batch, job_id, state, key, listed.queue, listed.group)
-        self._book.forget(batch, job_id)
+        self._book.forget(batch, job_id, now_ms)
         low, high = self._gone or (job_id, job_id)
         self._gone = min(low, job_id), max(high, job_id)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from taskpusher.job import Spec
 
+from ... import digests
 from ...grouping import Group
 from ...lifecycle import STATES, Attempt, Head, State
 from ..base import Pause
@@ -24,6 +25,7 @@ class Birth(Struct, frozen=True, array_like=True):
     added_ms: int
     head: Head
     spec: Spec
+    asked: bytes | None = None  # digest of the spec as it was asked for, where another took its place since
 
 
 class QueueRecord(Struct, frozen=True, array_like=True):
@@ -60,6 +62,16 @@ def encode(record: Struct) -> bytes:
 def decode_birth(raw: bytes) -> Birth:
     """Read a birth."""
     return _birth(memoryview(raw)[1:])
+
+
+def rewritten(birth: Birth, spec: Spec) -> Birth:
+    """Return a birth with another spec, which still knows what was asked for at first: a repeat of that is the same."""
+    return Birth(birth.added_ms, birth.head, spec, asked_for(birth))
+
+
+def asked_for(birth: Birth) -> bytes:
+    """Return the digest of what was asked for."""
+    return birth.asked if birth.asked is not None else digests.of_spec(birth.spec)
 
 
 def decode_head(raw: bytes) -> Head:

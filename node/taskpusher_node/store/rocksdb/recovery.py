@@ -8,9 +8,9 @@ from pathlib import Path
 
 from taskpusher import uid as uids
 
-from ...lifecycle import Attempt, Head, State, claimed, crashed
+from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
 from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
-from . import backup, keys, records, wal
+from . import backup, ends, keys, records, wal
 from .book import Book
 from .db import Batch, Database
 from .groups import Groups
@@ -126,6 +126,8 @@ def _requeue(book: Book, now_ms: int) -> None:
         book.leave(batch, job_id, birth.spec, running)
         book.keep_attempt(batch, job_id, head)
         book.store(batch, job_id, birth.spec, after)
+        if after.state in FINISHED:
+            ends.ended(book, batch, job_id, birth.spec, after)
         book.totals.requeued += after.state is State.WAITING
     book.write_counts(batch)
     book.db.write(batch)

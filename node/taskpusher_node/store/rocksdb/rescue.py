@@ -37,7 +37,7 @@ def bring_back(book: Book, folder: Path) -> int:
 
 def _copy_tables(book: Book, log: Database) -> int:
     missing = 0
-    start, end = b"a", b"t"
+    start, end = b"a", keys.after(b"t")
     while page := log.readable(start, end, _PAGE)[0]:
         batch = Batch()
         for key, value in page:
@@ -46,7 +46,9 @@ def _copy_tables(book: Book, log: Database) -> int:
                 missing += 1
             elif key[:1] == b"j":
                 _renew(book, batch, key, value)
-            elif key[:1] in b"aoqs" or key.startswith(keys.MEMO) or (key in _KEPT and book.db.peek(key) is None):
+            elif key[:1] == b"i":
+                _repeat(book, log, batch, key, value)
+            elif key[:1] in b"aeoqst" or key.startswith(keys.MEMO) or (key in _KEPT and book.db.peek(key) is None):
                 batch.put(key, value)
             elif key == keys.OPENS:
                 batch.put(key, max(value, book.db.peek(key) or b""))  # places in line are counted from it
@@ -76,6 +78,13 @@ def _renew(book: Book, batch: Batch, key: bytes, value: bytes) -> None:
     if _age(before) < _age(head):
         book.leave(batch, key[1:], birth.spec, before)
         book.store(batch, key[1:], birth.spec, head)
+
+
+def _repeat(book: Book, log: Database, batch: Batch, key: bytes, value: bytes) -> None:
+    """An idempotency key of the log is the newer one; that of a job that is lost is left out, to be stored anew."""
+    birth = b"b" + keys.parse_repeat(value)[0]
+    if keys.parse_repeat(value)[2] or log.peek(birth) is not None or book.db.peek(birth) is not None:
+        batch.put(key, value)
 
 
 def _age(head: Head) -> tuple[int, int, bool]:

@@ -7,6 +7,7 @@ A step sees one moment, for all writes are made on the same loop; between two of
 the walk's position is told to it (`moved`), so that the counters can be compared at its end.
 """
 
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import Any, cast
@@ -16,6 +17,7 @@ from msgspec import field
 
 from taskpusher.job import Spec
 
+from ... import digests
 from ...grouping import group_of
 from ...lifecycle import FINISHED, Head, JobError, State
 from ..base import Damage, Events, Finding, StoreDamaged
@@ -28,7 +30,15 @@ from .records import INDEX, Birth, Members
 END = b"\xff"  # behind every table
 _TABLE_NAMES = {b"l": "the listing", b"r": "the line", b"x": "the ttls", b"j": "the heads", b"a": "the attempts"}
 _INDEXES = frozenset({b"l", b"r", b"x"})
-_KEY_BYTES = {b"b": 17, b"j": 17, b"a": 21, b"l": 26, b"x": 25, b"s": 5}  # of the tables whose keys are of one length
+_KEY_BYTES = {
+    b"b": 17,
+    b"j": 17,
+    b"a": 21,
+    b"l": 26,
+    b"x": 25,
+    b"s": 5,
+    b"t": 17,
+}  # of the tables whose keys are of one length
 
 
 class Mend(Finding, frozen=True):
@@ -78,11 +88,14 @@ class Walk:
             ord("a"): self._attempt,
             ord("b"): self._birth,
             ord("c"): self._counts,
+            ord("e"): self._key_ended,
             ord("g"): self._group,
+            ord("i"): self._repeat,
             ord("j"): self._head,
             ord("l"): self._listed,
             ord("q"): self._queue,
             ord("r"): self._ready,
+            ord("t"): self._tombstone,
         }
         self.examined = 0
         self.done = False
@@ -122,7 +135,7 @@ class Walk:
             return look(key, value) if look is not None else []
         except StoreDamaged as damage:
             return [Mend(Damage.UNREADABLE, str(damage))]
-        except (ValueError, IndexError, msgspec.MsgspecError) as error:
+        except (ValueError, IndexError, struct.error, msgspec.MsgspecError) as error:
             readable = {"key": key.hex(), "value": value.hex()}
             uid = self._rules.uid_of(key[1:17]) if key[:1] in b"bja" else None
             text = f"entry {key[:1].decode(errors='replace')} {key[1:].hex()}: {error}"
@@ -211,6 +224,45 @@ class Walk:
     def _queue(self, key: bytes, value: bytes) -> list[Mend]:
         key[1:].decode()
         records.decode_queue(value)
+        return []
+
+    def _repeat(self, key: bytes, value: bytes) -> list[Mend]:
+        """Look whether an idempotency key would be forgotten in time, and stands for a job where it says so."""
+        job_id, digest, ended_ms = keys.parse_repeat(value)
+        if ended_ms:
+            return self._missing_end(key, ended_ms, job_id)
+        birth = self._birth_of(job_id)
+        uid = self._rules.uid_of(job_id)
+        if birth is None:
+            text = f"{uid} is not there, and its idempotency key says that it has not ended"
+            return [Mend(Damage.INDEX_STRAY, text, uid, delete=(key,))]  # a repeat of what was lost is to be stored
+        head = self._head_of(job_id, birth)
+        if head is None or head.state not in FINISHED:
+            return []
+        ended_ms = head.ended_ms or 0
+        put = {key: keys.repeat_value(job_id, digest, ended_ms), keys.ended_key(ended_ms, key): b""}
+        text = f"{uid} is {head.state}, and its idempotency key says that it has not ended"
+        return [Mend(Damage.INDEX_MISSING, text, uid, put=put)]
+
+    def _missing_end(self, key: bytes, ended_ms: int, job_id: bytes) -> list[Mend]:
+        entry = keys.ended_key(ended_ms, key)
+        if self._db.peek(entry) is not None:
+            return []
+        uid = self._rules.uid_of(job_id)
+        text = f"when the idempotency key of {uid} is to be forgotten is not there"
+        return [Mend(Damage.INDEX_MISSING, text, uid, put={entry: b""})]
+
+    def _key_ended(self, key: bytes, _value: bytes) -> list[Mend]:
+        ended_ms, repeat = keys.parse_ended(key)
+        value = self._db.peek(repeat)
+        if value is not None and keys.parse_repeat(value)[2] == ended_ms:
+            return []
+        text = "an idempotency key is to be forgotten that is not there, or is kept"
+        return [Mend(Damage.INDEX_STRAY, text, delete=(key,))]
+
+    def _tombstone(self, _key: bytes, value: bytes) -> list[Mend]:
+        if len(value) != digests.DIGEST_BYTES:
+            raise ValueError(f"a digest of {len(value)} bytes")
         return []
 
     # -- what is there of a job, and what is missing

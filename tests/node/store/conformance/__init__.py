@@ -11,6 +11,7 @@ from .pruning import Pruning
 from .queues import Holds, Queues
 from .reading import Reading
 from .reopening import Crashing, Reopening
+from .repeating import DeletedUids, IdempotencyKeys, KeptKeys
 from .settling import Fencing, Settling
 from .telling import Remembering, Tallying
 
@@ -18,6 +19,9 @@ SUITE = (
     Adding,
     GivenUids,
     QueueLimit,
+    IdempotencyKeys,
+    KeptKeys,
+    DeletedUids,
     Claiming,
     HostLimits,
     Reserve,
