@@ -118,10 +118,11 @@ async def test_zero_keeps_for_ever(room):
 async def test_a_go_deletes_what_falls_to_a_tenth_of_a_second(room):
     await room.finish(400)
     room.hire(retention_count=1)
-    before = room.finished()
-    rest_s = await room.janitor._go()
-    gone = before - room.finished()
-    assert 0 < gone <= 100
+    before, gone = room.finished(), 0
+    while not gone:  # a go has a few milliseconds, and a busy machine may take them all
+        rest_s = await room.janitor._go()
+        gone = before - room.finished()
+    assert gone <= 100
     assert rest_s == pytest.approx(max(0.01, gone / 1_000))
 
 
