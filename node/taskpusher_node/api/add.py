@@ -23,7 +23,7 @@ from ..status import Phase, Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers
 from .idempotency import header_keys, refuse, with_key
-from .problems import store_problem
+from .problems import no_queue_left, store_problem
 
 _DISK_RETRY_S = 30  # space comes back by deletion or by hand, neither at once
 _TRACE_MAX = 512  # characters of a trace header
@@ -150,7 +150,7 @@ class AddApi:
             case Put.BUSY:
                 return _stalled()
             case Put.NO_QUEUE:
-                return errors.InvalidField([("queue", f"a new one, and there are {self._config.max_queues} already")])
+                return no_queue_left("queue", self._config.max_queues)
         return None
 
     async def _add_many(self, parts: list[Raw], trace: dict[str, str]) -> web.Response:

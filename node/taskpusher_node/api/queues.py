@@ -9,11 +9,12 @@ from taskpusher import errors
 from taskpusher.contract import operation
 from taskpusher.fields import of_query_or_form
 from taskpusher.job import QUEUE_RULE, is_queue_name
-from taskpusher.web import USER, json_response
+from taskpusher.web import json_response
 
-from ..store.base import Pause, Put, QueueView, Store
+from ..store.base import Put, QueueView, Store
 from . import answers, shapes
-from .until import UntilFields, read_until_ms
+from .problems import no_queue_left
+from .until import UntilFields, read_pause
 
 
 class QueueFields(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class QueuesApi:
         await of_query_or_form(request, QueueFields)
         match await self._store.declare_queue(name):
             case Put.NO_QUEUE:
-                raise errors.InvalidField([("name", f"a new one, and there are {self._max_queues} already")])
+                raise no_queue_left("name", self._max_queues)
             case Put.CREATED:
                 return json_response(shapes.queue(self._found(request)), status=201, location=f"/queues/{name}")
         return json_response(shapes.queue(self._found(request)))
@@ -59,9 +60,7 @@ class QueuesApi:
     async def pause(self, request: web.Request) -> web.Response:
         """Start no more calls of a queue, for good or `for` seconds or `until` a time; what runs goes on."""
         name = self._found(request).name
-        now_ms = self._now_ms()
-        pause = Pause(request.get(USER), now_ms, await read_until_ms(request, now_ms))
-        await self._store.set_pause(name, pause)
+        await self._store.set_pause(name, await read_pause(request, self._now_ms()))
         return json_response(shapes.queue(self._found(request)))
 
     @operation("POST", "/queues/{name}/resume", answers={200: answers.Queue}, problems=[errors.NotFound])

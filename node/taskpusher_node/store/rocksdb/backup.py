@@ -14,6 +14,7 @@ from taskpusher.job import DEFAULT_QUEUE
 from ..base import BackupRefused, Pause, StoreFailed, StoreRefused
 from . import disk, keys, records
 from .db import CURRENT, LOCK, REPAIR_PART, RESTORE_PART, Batch, Database, locked
+from .disk import size_of
 
 RESTORED_BY = "restore"  # who paused the queues of a restored store
 SPARE_BYTES = 64 << 20  # left free by a backup
@@ -153,13 +154,8 @@ def _sync_one(path: Path) -> None:
         os.close(handle)
 
 
-def size_of(folder: Path) -> int:
-    """Return the bytes of the files in a folder."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-
-
 def check_space(folder: Path, needed: int) -> None:
     """Raise BackupRefused where a folder has no room for so much more."""
-    free = shutil.disk_usage(folder).free
+    _, free = disk.space(folder)
     if free < needed + SPARE_BYTES:
         raise BackupRefused(f"{folder} has {free:,} bytes free, {needed + SPARE_BYTES:,} are needed")
