@@ -18,6 +18,7 @@ from taskpusher.job import DEFAULT_QUEUE, Spec
 from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 from ..retry import RESULTS
+from .limits import LimitStore
 
 
 class StoreError(Exception):
@@ -217,6 +218,9 @@ class QueueView(Struct, frozen=True):
     counts: dict[State, int]
     oldest_waiting_ms: int | None
     declared: bool = False  # by hand, not by its first job
+    concurrency: int | None = None
+    rate: float | None = None
+    per: float = 1.0
 
 
 class Damage(StrEnum):
@@ -346,7 +350,7 @@ class Events(Struct):
     failed: Callable[[str], None] = _nothing  # the engine broke
 
 
-class Store(Protocol):
+class Store(LimitStore, Protocol):
     """A store of jobs. Every operation may raise StoreBusy, StoreUnknown or StoreFailed."""
 
     name: str

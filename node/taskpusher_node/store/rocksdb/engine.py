@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from msgspec import structs
+
 from taskpusher.clock import unix_ms
 
 from ...lifecycle import STATES, State, Verdict, born, can_expire, claimed, settled
@@ -401,7 +403,8 @@ class RocksStore:
         counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
         oldest_ms = self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None
         record = self._book.queues[name]
-        return QueueView(name, record.pause, counts, oldest_ms, record.declared)
+        numbers = (record.concurrency, record.rate, record.per)
+        return QueueView(name, record.pause, counts, oldest_ms, record.declared, *numbers)
 
     async def declare_queue(self, name: str) -> Put:
         """Make a queue by hand."""
@@ -409,10 +412,17 @@ class RocksStore:
         record = self._book.queues.get(name)
         if record is None and len(self._book.queues) >= self._max_queues:
             return Put.NO_QUEUE
-        self._pauses.put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
+        self._pauses.put_queue(name, structs.replace(record or records.QueueRecord(), declared=True))
         self._book.retally(name)
         await self._commit.durable()
         return Put.CREATED if record is None else Put.SAME
+
+    async def set_queue_limits(self, name: str, concurrency: int | None, rate: float | None, per: float) -> None:
+        """Let a queue that is there run so many calls at once and begin `rate` calls in `per` seconds."""
+        self._commit.check()
+        record = structs.replace(self._book.queues[name], concurrency=concurrency, rate=rate, per=per)
+        self._pauses.put_queue(name, record)
+        await self._commit.durable()
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""

@@ -33,6 +33,9 @@ class QueueRecord(Struct, frozen=True, array_like=True):
 
     pause: Pause | None = None
     declared: bool = False  # by PUT, not only by a job
+    concurrency: int | None = None
+    rate: float | None = None
+    per: float = 1.0
 
 
 class Members(Struct, array_like=True):
