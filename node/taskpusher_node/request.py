@@ -2,15 +2,12 @@
 
 import base64
 import binascii
-import ipaddress
 import re
-from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Raw, Struct, ValidationError
-from yarl import URL
 
 from taskpusher import codec
 from taskpusher import uid as uids
@@ -29,23 +26,15 @@ from taskpusher.job import (
 )
 
 from .config import Config
+from .urls import CONTROL, URL_RULE, BadUrl, parse_url
 
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
 TEXT_BYTES_MAX = 512
-_LABEL_MAX = 63  # of a host name, RFC 1035
 _BACKOFF_MAX = 100  # delays in a list
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_URL = re.compile(
-    # scheme, userinfo without / ? @, host, port, path and query
-    r"(https?)://(?:([\x21\x22\x24-\x2e\x30-\x3e\x41-\x7e]*)@)?"
-    r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
-    re.IGNORECASE,
-)
-_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REFUSED_HEADERS = frozenset(
     {
@@ -63,10 +52,9 @@ _REFUSED_HEADERS = frozenset(
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
 
 TEXT_RULE = "a text of 1 to 512 bytes without control characters"
-HOST_RULE = "host:port such as example.com:443 or [::1]:8080"
 
 _RULES = {
-    "url": "an http or https URL without control characters",
+    "url": URL_RULE,
     "method": "a token of letters such as GET or POST",
     "headers": "an object of texts",
     "body": "a text or any JSON value",
@@ -117,10 +105,6 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     redact: Annotated[tuple[RedactedName, ...], Meta(max_length=16)] | None = None
     idempotency_key: Text512 | None = None
     uid: str | None = None
-
-
-class BadUrl(ValueError):
-    """A url cannot be called; the text is the rule that it breaks."""
 
 
 Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
@@ -370,24 +354,6 @@ class SpecBuilder:
             errors.append(("uid", "minted more than 24 h ago, or in the future"))
 
 
-def parse_url(text: str, longest: int) -> tuple[str, str, str | None]:
-    """Return (url as it is sent, host:port, userinfo); raises BadUrl with the rule that it breaks."""
-    text = text.partition("#")[0]
-    if len(text) <= longest and (not text.isascii() or " " in text):
-        text = _encoded(text)
-    if len(text) > longest:
-        raise BadUrl(f"at most {longest} bytes")
-    match = _URL.fullmatch(text)
-    port = int(match[4]) if match is not None and match[4] is not None else None
-    if match is None or not _can_be_called(match[3], port):
-        raise BadUrl(_RULES["url"])
-    scheme, userinfo, host, _, path = match.groups()
-    host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
-    if userinfo is not None:
-        text = f"{scheme}://{host}{f':{port}' if port is not None else ''}{path}"
-    return text, host_port, userinfo
-
-
 def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
     lower = name.lower()
     if _TOKEN.fullmatch(name) is None:
@@ -399,43 +365,12 @@ def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
     return "no control characters" if _HEADER_VALUE.fullmatch(value) is None else None
 
 
-def _encoded(text: str) -> str:
-    """Return a URL with all that is not ASCII percent-encoded, its host in punycode; the text where it cannot be."""
-    authority = re.split("[/?]", text.partition("://")[2], maxsplit=1)[0]
-    if not authority.rpartition(":")[2].isascii() and ":" in authority:
-        return text  # a port of other digits is none
-    if _CONTROL.search(text):
-        return text  # no URL: encoding would hide it
-    try:
-        return str(URL(text))
-    except (ValueError, UnicodeError, IndexError):  # the last one of "http://[]@", by yarl 1.25
-        return text
-
-
 def is_text(text: str) -> bool:
     """Tell whether a text keeps the rule of keys and other texts of the caller's."""
     try:
-        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and _CONTROL.search(text) is None
+        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and CONTROL.search(text) is None
     except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
         return False
-
-
-def is_host(text: str) -> bool:
-    """Tell whether a text is the lower-case host:port of a job that could be added."""
-    match = _HOST.fullmatch(text)
-    return match is not None and _can_be_called(match[1], int(match[2]))
-
-
-@lru_cache(maxsize=1024)  # the same few hosts again and again
-def _can_be_called(host: str, port: int | None) -> bool:
-    if host.startswith("["):
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError:
-            return False
-    elif not all(0 < len(label) <= _LABEL_MAX for label in host.removesuffix(".").split(".")):
-        return False
-    return port is None or 1 <= port <= 65_535  # noqa: PLR2004
 
 
 def _basic(userinfo: str) -> str:

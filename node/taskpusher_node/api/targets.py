@@ -8,9 +8,9 @@ from taskpusher import errors
 from taskpusher.contract import operation
 from taskpusher.web import json_response
 
-from ..request import HOST_RULE, is_host
 from ..store.base import Store
 from ..targets import Targets
+from ..urls import HOST_RULE, is_host
 from . import answers, shapes
 from .until import UntilFields, read_pause
 
