@@ -3,6 +3,8 @@
 import base64
 import binascii
 import re
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -78,6 +80,7 @@ _RULES = {
 
 RedactedName = Annotated[str, Meta(min_length=1, max_length=64)]
 _BACKOFF = Backoff()
+_NO_DEFAULTS: Mapping[str, bytes] = {}
 
 PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 
@@ -108,7 +111,8 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
-Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
+Given = tuple[dict[str, Any], Errors]  # the fields that could be read, and those that could not
+Parsed = tuple[AddRequest, Errors]
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
 _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
@@ -123,10 +127,10 @@ _Time: Any = Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | N
 _JsonText: Any = Annotated[str, Meta(extra_json_schema={"contentMediaType": "application/json"})] | None
 
 
-def _described(name: str, kinds: dict[str, Any], *, url: object) -> type[Struct]:
-    """Return the fields of POST /add with their rules, for who reads the contract; `kinds` are those said otherwise."""
+def described(name: str, kinds: dict[str, Any], *, url: object, but: Collection[str] = ()) -> type[Struct]:
+    """Return the fields of an add with their rules, for who reads the contract; `kinds` are those said otherwise."""
     fields: list[tuple[str, Any, Any]] = []
-    for field in _FIELDS.values():
+    for field in (field for field in _FIELDS.values() if field.name not in but):
         kind = kinds.get(field.name, field.type)
         default = url if field.name == "url" else None
         fields.append((field.name, Annotated[kind, Meta(description=_RULES[field.name])], default))
@@ -134,12 +138,10 @@ def _described(name: str, kinds: dict[str, Any], *, url: object) -> type[Struct]
 
 
 _BOTH = {"success": _Statuses, "run_at": _Time}
-AddJson = _described("AddRequest", _BOTH | {"body": Any, "meta": dict[str, Any] | None}, url=msgspec.NODEFAULT)
-AddText = _described(
-    "AddFields",
-    _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText),
-    url=None,  # it may be in the other of query and form
-)
+IN_JSON = _BOTH | {"body": Any, "meta": dict[str, Any] | None}
+IN_FORMS = _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText)
+AddJson = described("AddRequest", IN_JSON, url=msgspec.NODEFAULT)
+AddText = described("AddFields", IN_FORMS, url=None)  # it may be in the other of query and form
 
 
 def parse_json(text: bytes | Raw) -> Parsed:
@@ -147,7 +149,7 @@ def parse_json(text: bytes | Raw) -> Parsed:
     try:
         return _decode(text), []
     except ValidationError:
-        return _field_by_field(text)
+        return _of_fields(*json_fields(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is no JSON: {error}") from error
 
@@ -162,6 +164,11 @@ def parse_list(text: bytes) -> list[Raw]:
 
 def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
     """Return the request that the fields of a form or a query string make."""
+    return _of_fields(*form_fields(pairs))
+
+
+def form_fields(pairs: list[tuple[str, str]]) -> Given:
+    """Return the fields of a form or a query string."""
     fields: dict[str, Any] = {}
     errors: Errors = []
     for name, text in pairs:
@@ -171,7 +178,7 @@ def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
             errors.append((name[:100], "unknown field"))
         else:
             fields[name] = _form_value(name, text, errors)
-    return _of_fields(fields, errors)
+    return fields, errors
 
 
 def _form_value(name: str, text: str, errors: Errors) -> Any:
@@ -196,8 +203,8 @@ def _of_fields(fields: dict[str, Any], errors: Errors) -> Parsed:
     return AddRequest(**fields), errors
 
 
-def _field_by_field(text: bytes | Raw) -> Parsed:
-    """Find every field that breaks its rule: msgspec stops at the first."""
+def json_fields(text: bytes | Raw) -> Given:
+    """Return the fields of a JSON object one by one, for msgspec stops at the first that breaks its rule."""
     try:
         given = _decode_raw_fields(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -212,19 +219,27 @@ def _field_by_field(text: bytes | Raw) -> Parsed:
             fields[name] = msgspec.json.decode(raw, type=_FIELDS[name].type)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             errors.append((name, _RULES[name]))
-    return _of_fields(fields, errors)
+    return fields, errors
+
+
+@lru_cache(maxsize=1024)
+def _fields_of(text: bytes) -> dict[str, Any]:
+    return json_fields(text)[0]
 
 
 class SpecBuilder:
     """Applies the defaults and limits of a node to requests."""
 
-    def __init__(self, config: Config, store_name: str) -> None:
+    def __init__(self, config: Config, store_name: str, queue_defaults: Mapping[str, bytes] = _NO_DEFAULTS) -> None:
         self._config = config
         self._store_name = store_name
+        self._queue_defaults = queue_defaults  # JSON objects by queue, as they are now
 
     def build(self, parsed: Parsed, now_ms: int, trace: dict[str, str]) -> tuple[Spec, int]:
         """Return the spec and when it is due, in Unix milliseconds; raises InvalidField with every broken rule."""
         request, errors = parsed
+        if self._queue_defaults:
+            request = self._with_defaults(request)
         config = self._config
         url, host, userinfo = self._url(request.url, errors)
         headers: dict[str, str] = {}
@@ -271,6 +286,14 @@ class SpecBuilder:
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
+
+    def _with_defaults(self, request: AddRequest) -> AddRequest:
+        """Return the request with what its queue says of the fields that it does not give."""
+        text = self._queue_defaults.get(request.queue or DEFAULT_QUEUE)
+        if text is None:
+            return request
+        missing = {name: value for name, value in _fields_of(text).items() if getattr(request, name) is None}
+        return msgspec.structs.replace(request, **missing)
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
         """Return (url as it is sent, host:port, userinfo)."""

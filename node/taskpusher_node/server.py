@@ -32,6 +32,7 @@ from taskpusher.systemd import ServiceManager
 from .alerts import Alerts
 from .api.add import AddApi
 from .api.backup import BackupApi
+from .api.editing import EditApi
 from .api.explain import ExplainApi
 from .api.jobs import JobsApi
 from .api.listings import ListingsApi
@@ -233,8 +234,9 @@ class _Node:
             HealthApi(status),
             add,
             JobsApi(store, config, self._stop),
+            EditApi(store, config, unix_ms),
             ListingsApi(store, unix_ms),
-            QueuesApi(store, config.max_queues, unix_ms),
+            QueuesApi(store, config, unix_ms),
             TargetsApi(store, dispatcher.targets, unix_ms),
             ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),

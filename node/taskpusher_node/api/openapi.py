@@ -15,6 +15,7 @@ from ..urls import HOST_RULE
 from . import answers
 from .add import AddApi
 from .backup import BackupApi
+from .editing import EditApi
 from .explain import ExplainApi
 from .jobs import JobsApi
 from .listings import STATES, ListingsApi
@@ -52,6 +53,7 @@ PARTS = (
     HealthApi,
     AddApi,
     JobsApi,
+    EditApi,
     ListingsApi,
     QueuesApi,
     TargetsApi,

@@ -18,7 +18,9 @@ from taskpusher.job import DEFAULT_QUEUE, Spec
 from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 from ..retry import RESULTS
+from .editing import EditStore
 from .limits import LimitStore
+from .queues import SCOPES, QueueStore
 
 
 class StoreError(Exception):
@@ -81,7 +83,7 @@ class Put(StrEnum):
 
     CREATED = "created"
     SAME = "same"  # this very job is there already
-    CONFLICT = "conflict"  # another job has its uid
+    CONFLICT = "conflict"  # another job has its uid, or a queue another version
     MISMATCH = "mismatch"  # its idempotency key was given to an add of other fields
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
     BUSY = "busy"  # it has to be looked up first, and the engine stalls: nothing was stored
@@ -200,6 +202,7 @@ class Changed(StrEnum):
     ALREADY = "already"
     WRONG_STATE = "wrong-state"
     MISSING = "missing"
+    NO_QUEUE = "no-queue"  # it would make one more queue than allowed
 
 
 class Pause(Struct, frozen=True, array_like=True):
@@ -221,6 +224,9 @@ class QueueView(Struct, frozen=True):
     concurrency: int | None = None
     rate: float | None = None
     per: float = 1.0
+    scope: str = SCOPES[0]
+    defaults: bytes | None = None
+    version: int = 0
 
 
 class Damage(StrEnum):
@@ -307,7 +313,7 @@ class Totals(Struct):
 
 
 OTHER_QUEUES = "other"
-_OWN_TALLY = frozenset({DEFAULT_QUEUE})
+OWN_QUEUES = frozenset({DEFAULT_QUEUE})  # are always there, and counted by themselves
 
 
 def tally_name(queue: str, *, declared: bool) -> str:
@@ -315,7 +321,7 @@ def tally_name(queue: str, *, declared: bool) -> str:
 
     Adds make queues of any name: only those that somebody declared get a name of their own in the metrics.
     """
-    return queue if declared or queue in _OWN_TALLY else OTHER_QUEUES
+    return queue if declared or queue in OWN_QUEUES else OTHER_QUEUES
 
 
 class Tally:
@@ -350,7 +356,7 @@ class Events(Struct):
     failed: Callable[[str], None] = _nothing  # the engine broke
 
 
-class Store(LimitStore, Protocol):
+class Store(QueueStore, LimitStore, EditStore, Protocol):
     """A store of jobs. Every operation may raise StoreBusy, StoreUnknown or StoreFailed."""
 
     name: str
@@ -462,18 +468,6 @@ class Store(LimitStore, Protocol):
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""
-
-    def queues(self) -> list[QueueView]:
-        """Return every queue."""
-
-    def queue(self, name: str) -> QueueView | None:
-        """Return one queue."""
-
-    async def declare_queue(self, name: str) -> Put:
-        """Declare a queue by hand: CREATED, SAME where it was there, NO_QUEUE where it would be one too many."""
-
-    async def set_pause(self, queue: str, pause: Pause | None) -> None:
-        """Pause a queue, or resume it."""
 
     def holds(self) -> dict[str, Pause]:
         """Return the hosts that are held by hand, over restarts too."""
