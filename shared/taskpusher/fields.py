@@ -17,6 +17,8 @@ FORM = "application/x-www-form-urlencoded"
 _NAMES_MAX = 100  # characters of a client's name for a field that a problem repeats
 _FIELDS_MAX = 100
 
+_NO_FIELD = ("", None, "")
+
 Pairs = list[tuple[str, str]]
 S = TypeVar("S", bound=Struct)
 
@@ -77,6 +79,20 @@ class JsonObject(bytes):
         """Return the text where it is that of an object."""
         msgspec.json.decode(text.encode(), type=dict[str, Raw])
         return cls(text.encode())
+
+
+class Members(dict[str, str]):
+    """What fields say whose names begin with that of the declared one and a dot: by the rest of their name."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "x-prefix": True,
+        "description": "NAME.x=TEXT: the member x equals a text, or the JSON text of a number, true, false or null",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Refuse the bare name."""
+        raise ValueError(text)
 
 
 def schema_of(kind: type[_FromText]) -> dict[str, Any]:
@@ -148,7 +164,14 @@ def _read(given: Sequence[tuple[str, str | Raw]], kind: type[S]) -> S:
     values: dict[str, Any] = {}
     broken: list[tuple[str, str]] = []
     for name, text in given:
-        if name not in known:
+        prefix, _, member = name.partition(".")
+        if member and known.get(prefix, _NO_FIELD)[1] is Members:
+            members = values.setdefault(prefix, Members())
+            if member in members:
+                broken.append((name[:_NAMES_MAX], "given more than once"))
+            members[member] = text
+            continue
+        if name not in known or known[name][1] is Members:
             broken.append((name[:_NAMES_MAX], "unknown field"))
             continue
         attribute, type_, rule = known[name]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
+import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
@@ -122,9 +123,8 @@ class QueuesApi:
             broken += broken_rules(self._builder, asked.defaults)
         if broken:
             raise errors.InvalidField(broken)
-        return QueueSettings(
-            asked.concurrency, asked.rate, asked.per or 1.0, asked.scope or SCOPES[0], asked.defaults or None
-        )
+        text = asked.defaults and msgspec.json.format(asked.defaults, indent=-1)
+        return QueueSettings(asked.concurrency, asked.rate, asked.per or 1.0, asked.scope or SCOPES[0], text)
 
     def _found(self, request: web.Request) -> QueueView:
         name = request.match_info["name"]

@@ -139,6 +139,8 @@ class Filters(Struct, frozen=True):
     error: str | None = None  # kind of error
     since_ms: int | None = None
     until_ms: int | None = None
+    key: str | None = None
+    meta: Mapping[str, str] = {}  # members that meta has at its top, as `taskpusher.job.meta_says` compares them
 
 
 class Place(Struct, frozen=True):

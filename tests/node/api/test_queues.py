@@ -8,6 +8,7 @@ import pytest
 from .harness import Api, error, paths
 
 URL = "http://a.example/x"
+NO_SETTINGS = {"concurrency": None, "rate": None, "per": 1.0, "scope": "cluster", "defaults": {}, "version": 0}
 
 
 async def test_queues_are_made_by_first_use_and_the_default_is_there(api):
@@ -15,7 +16,7 @@ async def test_queues_are_made_by_first_use_and_the_default_is_there(api):
     await api.add(URL, queue="mails", delay=60)
     assert [queue["name"] for queue in (await api.get("/queues"))["queues"]] == ["default", "mails"]
     queue = await api.get("/queues/mails")
-    assert queue.keys() == {"name", "declared", "paused", "counts", "oldest_waiting"}
+    assert queue.keys() == {"name", "declared", "paused", "counts", "oldest_waiting", *NO_SETTINGS}
     none = dict.fromkeys(("waiting", "running", "completed", "error", "cancelled"), 0)
     assert (queue["paused"], queue["counts"], queue["oldest_waiting"]) == (None, {**none, "scheduled": 1}, None)
 
@@ -98,7 +99,7 @@ async def test_a_bad_pause_is_named_and_pauses_nothing(api, query, named):
     assert (await api.get("/queues/default"))["paused"] is None
 
 
-@pytest.mark.parametrize("call", ["DELETE /queues/default", "GET /queues/default/pause"])
+@pytest.mark.parametrize("call", ["PATCH /queues/default", "GET /queues/default/pause"])
 async def test_what_is_not_built_is_absent(api, call):
     method, _, path = call.partition(" ")
     assert error(await api.ask(method, path)) == (405, "method-not-allowed")
@@ -108,7 +109,7 @@ async def test_a_queue_is_declared_before_its_first_job(api):
     made = await api.ask("PUT", "/queues/mails")
     assert (made.status, made.headers["Location"], made.body["declared"]) == (201, "/queues/mails", True)
     again = await api.ask("PUT", "/queues/mails")
-    assert (again.status, again.body) == (200, made.body)
+    assert (again.status, again.body) == (200, {**made.body, "version": 2})
     assert (await api.ask("PUT", "/queues/default")).status == 200
     await api.add(URL, queue="used", delay=60)
     assert (await api.get("/queues/used"))["declared"] is False
@@ -131,8 +132,8 @@ async def test_a_bad_name_makes_no_queue(api, name):
     assert len((await api.get("/queues"))["queues"]) == 1
 
 
-async def test_settings_that_are_not_built_are_unknown(api):
-    assert paths(await api.ask("PUT", "/queues/mails?concurrency=3", data={"rate": "1"})) == ["concurrency", "rate"]
+async def test_settings_that_are_not_there_are_unknown(api):
+    assert paths(await api.ask("PUT", "/queues/mails?concurency=3", data={"meta.x": "1"})) == ["concurency", "meta.x"]
     assert len((await api.get("/queues"))["queues"]) == 1
 
 
