@@ -82,7 +82,9 @@ class QueuesApi:
         asked = await of_query_form_or_json(request, QueueFields)
         match await self._store.declare_queue(name, self._settings(asked), asked.version):
             case Put.CONFLICT:
-                raise errors.WrongVersion(f"its version is {self._found(request).version}, not {asked.version}")
+                view = self._store.queue(name)
+                version = view.version if view is not None else 0
+                raise errors.WrongVersion(f"its version is {version}, not {asked.version}")
             case Put.NO_QUEUE:
                 raise no_queue_left("name", self._max_queues)
             case Put.CREATED:
