@@ -40,7 +40,7 @@ from ..base import (
 from ..editing import Change
 from ..queues import NO_SETTINGS, QueueSettings
 from . import disk, keys, records
-from .backups import Backups
+from .backup import Backups
 from .book import Book, Call
 from .changes import Changes
 from .commit import Commit
@@ -93,7 +93,7 @@ class RocksStore:
         self._reclaiming: asyncio.Future[None] | None = None
         self._measured = (disk.space(folder), disk.sizes(folder))
         self._advanced_ms = 0
-        self._backups = Backups(book, self._commit)
+        self._backups = Backups(book.db, self._commit.durable)
         self._verification: Walk | None = None
         book.db.on_damage = self._commit.fail
         self.name = book.name
@@ -472,7 +472,7 @@ class RocksStore:
     async def backup(self, target: Path) -> Backup:
         """Copy this moment into a new folder."""
         self._commit.check()
-        return await self._backups.make(target)
+        return await self._backups.make(target, lambda: sum(self.counts().values()))
 
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed."""
