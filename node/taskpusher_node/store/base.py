@@ -21,6 +21,7 @@ from ..retry import RESULTS
 from .editing import EditStore
 from .limits import LimitStore
 from .queues import SCOPES, QueueStore
+from .space import SpaceStore
 
 
 class StoreError(Exception):
@@ -358,7 +359,7 @@ class Events(Struct):
     failed: Callable[[str], None] = _nothing  # the engine broke
 
 
-class Store(QueueStore, LimitStore, EditStore, Protocol):
+class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
     """A store of jobs. Every operation may raise StoreBusy, StoreUnknown or StoreFailed."""
 
     name: str
@@ -449,18 +450,6 @@ class Store(QueueStore, LimitStore, EditStore, Protocol):
 
         Bounded by about 5 ms as well. The oldest come first, across states too.
         """
-
-    async def reclaim(self) -> None:
-        """Give the space of what was pruned back to the file system. May take long; everything else goes on."""
-
-    async def measure(self) -> Health:
-        """Look at the disk now."""
-
-    def health(self) -> Health:
-        """Return the state of the engine, and of its disk when that was last measured."""
-
-    async def keep_ballast(self, n_bytes: int) -> None:
-        """Set space aside, which is given up when the disk is full, so that the next start can open and delete."""
 
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""

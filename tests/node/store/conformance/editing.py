@@ -8,7 +8,7 @@ from msgspec import structs
 
 from taskpusher.job import Spec
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import Changed
+from taskpusher_node.store.base import Changed, Put
 
 from ..bench import Bench
 
@@ -53,6 +53,17 @@ class Editing:
         uid = await bench.add()
         strangers = (bench.job().uid, uid.replace("bench", "other"), "nonsense", "")
         assert {await bench.edit(stranger, **STAYS) for stranger in strangers} == {Changed.MISSING}
+
+    async def test_a_repeat_of_an_add_is_the_same_after_an_edit(self, bench: Bench):
+        job = bench.job(given=True, idempotency_key="k")
+        other = bench.job(uid=job.uid, given=True, method="PUT")
+        await bench.put(job)
+        for kill in (False, True):
+            await bench.edit(job.uid, method="PUT")
+            if kill:
+                await bench.kill_and_reopen()
+            assert await bench.put(job, other) == [Put.SAME, Put.CONFLICT]
+        assert bench.view(job.uid).spec.method == "PUT"
 
     async def test_what_a_change_raises_changes_nothing(self, bench: Bench):
         uid = await bench.add()
