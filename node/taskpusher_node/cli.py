@@ -3,13 +3,13 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
 import click
 
-from taskpusher.exits import Exit
+from taskpusher.exits import Exit, end
 from taskpusher.options import SettingsCommand, given_flags
 from taskpusher.plain import escaped
 from taskpusher.settings import BadSettings, Loaded, load, settings_of
@@ -114,15 +114,7 @@ def _read_or_end(flags: dict[str, Any]) -> Loaded[Config]:
     try:
         return _read(flags)
     except BadSettings as error:
-        _end(error.problems, _CORRECT, Exit.CONFIG)
-
-
-def _end(problems: Sequence[str], advice: str, code: Exit) -> NoReturn:
-    """Say what is wrong, a line each, and on one more line what to do."""
-    for problem in problems:
-        click.echo(escaped(f"taskpusher: {problem}"), err=True)
-    click.echo(escaped(f"taskpusher: {advice}"), err=True)
-    sys.exit(code)
+        end(Exit.CONFIG, *error.problems, _CORRECT)
 
 
 def _greet(config: Config, url: str, name: str) -> None:
@@ -153,14 +145,14 @@ def _run(loaded: Loaded[Config], reload: Callable[[], Loaded[Config]]) -> Exit:
     try:
         return Exit(uvloop.run(serve(config, partial(_greet, config), reload)))
     except (ConfigError, StoreRefused) as error:
-        _end([str(error)], _CORRECT, Exit.CONFIG)
+        end(Exit.CONFIG, str(error), _CORRECT)
     except StoreLocked as error:
-        _end([str(error)], "stop that process, or give this one another --store", Exit.CONFIG)
+        end(Exit.CONFIG, str(error), "stop that process, or give this one another --store")
     except StoreDamaged as error:
         advice = f"run taskpusher check --repair --store {shlex.quote(str(config.store))}"
-        _end([str(error)], advice, Exit.CONFIG)
+        end(Exit.CONFIG, str(error), advice)
     except CannotListen as error:
-        _end([str(error)], "stop what listens there, or give another --address", Exit.FAILED)
+        end(Exit.FAILED, str(error), "stop what listens there, or give another --address")
     except StoreFailed as error:
         advice = "look after the disk, and start again: what was acknowledged is kept"
-        _end([str(error)], advice, Exit.FAILED)
+        end(Exit.FAILED, str(error), advice)

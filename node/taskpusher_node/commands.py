@@ -13,13 +13,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskpusher.clock import unix_ms
-from taskpusher.exits import Exit
+from taskpusher.exits import Exit, end
 from taskpusher.plain import escaped
+
+from .config import Config
 
 if TYPE_CHECKING:
     from .store.rocksdb.repair import Report
@@ -30,7 +32,7 @@ _EXITS = {401: Exit.REFUSED, 403: Exit.REFUSED, 503: Exit.AGAIN, 507: Exit.AGAIN
 _store = click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("taskpusher-data"),
+    default=Config.store,
     show_default=True,
     envvar="TASKPUSHER_STORE",
     help="Folder of the store.",
@@ -80,7 +82,7 @@ def _tell_report(report: "Report", store: Path) -> None:
 
 @click.command(context_settings={"max_content_width": 100})
 @click.option(
-    "--server", default="http://localhost:9900", show_default=True, envvar="TASKPUSHER_URL", help="URL of the node."
+    "--server", default=f"http://{Config.address}", show_default=True, envvar="TASKPUSHER_URL", help="URL of the node."
 )
 @click.option("--name", help="Name of the backup's folder. Default: the store's name and the time.")
 @_output
@@ -107,14 +109,14 @@ def _post(url: str) -> Any:
             # unredirected: it is not given to whom a redirect leads
             request.add_unredirected_header("Authorization", basic if ":" in auth else f"Bearer {auth}")
         if request.type not in ("http", "https"):
-            _fail(f"{url} is no http or https URL", Exit.CONFIG)
+            end(Exit.CONFIG, f"{url} is no http or https URL")
         with urllib.request.urlopen(request, timeout=_BACKUP_S) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        _fail(_detail(error), _EXITS.get(error.code, Exit.FAILED))
+        end(_EXITS.get(error.code, Exit.FAILED), _detail(error))
     except (OSError, ValueError, http.client.HTTPException) as error:  # the last one of what talks no HTTP
         reason = getattr(error, "reason", error)  # urllib wraps what went wrong
-        _fail(f"{url}: {getattr(reason, 'strerror', None) or str(reason) or repr(reason)}", Exit.UNREACHABLE)
+        end(Exit.UNREACHABLE, f"{url}: {getattr(reason, 'strerror', None) or str(reason) or repr(reason)}")
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
@@ -147,15 +149,10 @@ def _told_errors() -> Iterator[None]:
     try:
         yield
     except StoreLocked as error:
-        _fail(f"{error}: stop it first", Exit.CONFIG)
+        end(Exit.CONFIG, f"{error}: stop it first")
     except StoreRefused as error:
-        _fail(str(error), Exit.CONFIG)
+        end(Exit.CONFIG, str(error))
     except StoreDamaged as error:
-        _fail(f"{error}: this cannot be mended; restore a backup", Exit.FAILED)
+        end(Exit.FAILED, f"{error}: this cannot be mended; restore a backup")
     except (BackupRefused, StoreFailed) as error:
-        _fail(str(error), Exit.FAILED)
-
-
-def _fail(text: str, code: Exit) -> NoReturn:
-    click.echo(f"taskpusher: {escaped(text)}", err=True)
-    sys.exit(code)
+        end(Exit.FAILED, str(error))

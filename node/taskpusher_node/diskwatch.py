@@ -39,8 +39,9 @@ class DiskWatch(Background):
         """Measure, and draw the consequences."""
         try:
             health = await self._store.measure()
-            self._judge(health, reserve_bytes(self._setting, health.disk_bytes))
-            await self._keep_ballast(health, reserve_bytes(self._setting, health.disk_bytes))
+            reserve = reserve_bytes(self._setting, health.disk_bytes)
+            self._judge(health, reserve)
+            await self._keep_ballast(health, reserve)
         except OSError as error:
             log.error("disk", error=str(error))
 

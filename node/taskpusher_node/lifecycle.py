@@ -4,7 +4,7 @@
                 |                                  |
                 v        due, or run by hand       v
            +---------+ <---------------------- +-----------+
-      +--> | waiting |                         | scheduled | <--+
+      +--> | waiting |     later, by hand      | scheduled | <--+
       |    +---------+ ----------------------> +-----------+    |
       |         |  |        expired               |  |          |
 inter-|   claim |  +-----------------> error <----+  |          | retry,
@@ -45,7 +45,7 @@ STATES = tuple(State)
 FINISHED = frozenset({State.COMPLETED, State.ERROR, State.CANCELLED})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.RUNNING, State.ERROR, State.CANCELLED}),
+    State.WAITING: frozenset({State.RUNNING, State.SCHEDULED, State.ERROR, State.CANCELLED}),
     State.SCHEDULED: frozenset({State.WAITING, State.ERROR, State.CANCELLED}),
     State.RUNNING: frozenset({State.COMPLETED, State.ERROR, State.SCHEDULED, State.WAITING, State.CANCELLED}),
     State.COMPLETED: frozenset({State.WAITING}),
@@ -175,6 +175,20 @@ def crashed(head: Head, attempt: Attempt, now_ms: int, *, counts: bool) -> Head:
 def ready(head: Head, seq: int, now_ms: int) -> Head:
     """A scheduled job is due, or run by hand: it joins the end of its line."""
     return move(head, State.WAITING, seq=seq, waiting_ms=now_ms)
+
+
+def rescheduled(head: Head, due_ms: int, now_ms: int) -> Head:
+    """By hand a job that has not begun is due at another time; one that others hold goes on waiting for them."""
+    if due_ms > now_ms and head.state is State.WAITING and not head.held:
+        return move(head, State.SCHEDULED, due_ms=due_ms, waiting_ms=None)
+    if due_ms <= now_ms and head.state is State.SCHEDULED:
+        return move(head, State.WAITING, due_ms=due_ms, waiting_ms=now_ms)
+    return structs.replace(head, due_ms=due_ms)
+
+
+def expires_anew(head: Head, ttl_s: float | None) -> Head:
+    """The ttl of a job counts from when it is due now."""
+    return structs.replace(head, expires_ms=None if ttl_s is None else (head.due_ms or 0) + round(ttl_s * 1000))
 
 
 def expired(head: Head, now_ms: int) -> Head:

@@ -148,15 +148,13 @@ class NodeMetrics:
 
     def _of_store(self) -> Iterator[Metric]:
         store = self._store
-        totals = store.totals
+        totals, health = store.totals, store.health()
         yield histogram("store_commit_duration_seconds", "How long a flush takes.", {(): store.flush_durations})
         yield histogram("store_commit_jobs", "Jobs whose change one flush made durable.", {(): store.flush_jobs})
-        healthy = self._status.failure is None and not self._status.stalled
         failures = {("write",): totals.write_errors, ("flush",): totals.flush_errors, ("verify",): totals.damaged}
         yield counter("store_errors", "Operations of the store that failed.", failures, ("op",))
         yield counter("store_stalls", "How often the store took no writes for a moment.", {(): totals.stalls})
-        yield gauge("store_healthy", "Whether the store can write.", {(): healthy})
-        health = store.health()
+        yield gauge("store_healthy", "Whether the store can write.", {(): health.healthy})
         sizes = {(kind,): size for kind, size in health.sizes.items()}
         yield gauge("store_size_bytes", "What the store takes on disk.", sizes, ("kind",))
         yield gauge("store_disk_free_bytes", "What is free on the disk of the store.", {(): health.free_bytes})

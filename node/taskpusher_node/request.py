@@ -2,15 +2,14 @@
 
 import base64
 import binascii
-import ipaddress
 import re
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Raw, Struct, ValidationError
-from yarl import URL
 
 from taskpusher import codec
 from taskpusher import uid as uids
@@ -29,23 +28,15 @@ from taskpusher.job import (
 )
 
 from .config import Config
+from .urls import CONTROL, URL_RULE, BadUrl, parse_url
 
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
 TEXT_BYTES_MAX = 512
-_LABEL_MAX = 63  # of a host name, RFC 1035
 _BACKOFF_MAX = 100  # delays in a list
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_URL = re.compile(
-    # scheme, userinfo without / ? @, host, port, path and query
-    r"(https?)://(?:([\x21\x22\x24-\x2e\x30-\x3e\x41-\x7e]*)@)?"
-    r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)",
-    re.IGNORECASE,
-)
-_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REFUSED_HEADERS = frozenset(
     {
@@ -63,10 +54,9 @@ _REFUSED_HEADERS = frozenset(
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
 
 TEXT_RULE = "a text of 1 to 512 bytes without control characters"
-HOST_RULE = "host:port such as example.com:443 or [::1]:8080"
 
 _RULES = {
-    "url": "an http or https URL without control characters",
+    "url": URL_RULE,
     "method": "a token of letters such as GET or POST",
     "headers": "an object of texts",
     "body": "a text or any JSON value",
@@ -90,6 +80,7 @@ _RULES = {
 
 RedactedName = Annotated[str, Meta(min_length=1, max_length=64)]
 _BACKOFF = Backoff()
+_NO_DEFAULTS: Mapping[str, bytes] = {}
 
 PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
 
@@ -119,12 +110,9 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     uid: str | None = None
 
 
-class BadUrl(ValueError):
-    """A url cannot be called; the text is the rule that it breaks."""
-
-
 Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
-Parsed = tuple[AddRequest, Errors]  # what could be read, and what could not
+Given = tuple[dict[str, Any], Errors]  # the fields that could be read, and those that could not
+Parsed = tuple[AddRequest, Errors]
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
 _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
@@ -139,10 +127,10 @@ _Time: Any = Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | N
 _JsonText: Any = Annotated[str, Meta(extra_json_schema={"contentMediaType": "application/json"})] | None
 
 
-def _described(name: str, kinds: dict[str, Any], *, url: object) -> type[Struct]:
-    """Return the fields of POST /add with their rules, for who reads the contract; `kinds` are those said otherwise."""
+def described(name: str, kinds: dict[str, Any], *, url: object, but: Collection[str] = ()) -> type[Struct]:
+    """Return the fields of an add with their rules, for who reads the contract; `kinds` are those said otherwise."""
     fields: list[tuple[str, Any, Any]] = []
-    for field in _FIELDS.values():
+    for field in (field for field in _FIELDS.values() if field.name not in but):
         kind = kinds.get(field.name, field.type)
         default = url if field.name == "url" else None
         fields.append((field.name, Annotated[kind, Meta(description=_RULES[field.name])], default))
@@ -150,12 +138,10 @@ def _described(name: str, kinds: dict[str, Any], *, url: object) -> type[Struct]
 
 
 _BOTH = {"success": _Statuses, "run_at": _Time}
-AddJson = _described("AddRequest", _BOTH | {"body": Any, "meta": dict[str, Any] | None}, url=msgspec.NODEFAULT)
-AddText = _described(
-    "AddFields",
-    _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText),
-    url=None,  # it may be in the other of query and form
-)
+IN_JSON = _BOTH | {"body": Any, "meta": dict[str, Any] | None}
+IN_FORMS = _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText)
+AddJson = described("AddRequest", IN_JSON, url=msgspec.NODEFAULT)
+AddText = described("AddFields", IN_FORMS, url=None)  # it may be in the other of query and form
 
 
 def parse_json(text: bytes | Raw) -> Parsed:
@@ -163,7 +149,7 @@ def parse_json(text: bytes | Raw) -> Parsed:
     try:
         return _decode(text), []
     except ValidationError:
-        return _field_by_field(text)
+        return _of_fields(*json_fields(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is no JSON: {error}") from error
 
@@ -178,6 +164,11 @@ def parse_list(text: bytes) -> list[Raw]:
 
 def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
     """Return the request that the fields of a form or a query string make."""
+    return _of_fields(*form_fields(pairs))
+
+
+def form_fields(pairs: list[tuple[str, str]]) -> Given:
+    """Return the fields of a form or a query string."""
     fields: dict[str, Any] = {}
     errors: Errors = []
     for name, text in pairs:
@@ -187,7 +178,7 @@ def parse_form(pairs: list[tuple[str, str]]) -> Parsed:
             errors.append((name[:100], "unknown field"))
         else:
             fields[name] = _form_value(name, text, errors)
-    return _of_fields(fields, errors)
+    return fields, errors
 
 
 def _form_value(name: str, text: str, errors: Errors) -> Any:
@@ -212,8 +203,8 @@ def _of_fields(fields: dict[str, Any], errors: Errors) -> Parsed:
     return AddRequest(**fields), errors
 
 
-def _field_by_field(text: bytes | Raw) -> Parsed:
-    """Find every field that breaks its rule: msgspec stops at the first."""
+def json_fields(text: bytes | Raw) -> Given:
+    """Return the fields of a JSON object one by one, for msgspec stops at the first that breaks its rule."""
     try:
         given = _decode_raw_fields(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -228,19 +219,27 @@ def _field_by_field(text: bytes | Raw) -> Parsed:
             fields[name] = msgspec.json.decode(raw, type=_FIELDS[name].type)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             errors.append((name, _RULES[name]))
-    return _of_fields(fields, errors)
+    return fields, errors
+
+
+@lru_cache(maxsize=1024)
+def _fields_of(text: bytes) -> dict[str, Any]:
+    return json_fields(text)[0]
 
 
 class SpecBuilder:
     """Applies the defaults and limits of a node to requests."""
 
-    def __init__(self, config: Config, store_name: str) -> None:
+    def __init__(self, config: Config, store_name: str, queue_defaults: Mapping[str, bytes] = _NO_DEFAULTS) -> None:
         self._config = config
         self._store_name = store_name
+        self._queue_defaults = queue_defaults  # JSON objects by queue, as they are now
 
     def build(self, parsed: Parsed, now_ms: int, trace: dict[str, str]) -> tuple[Spec, int]:
         """Return the spec and when it is due, in Unix milliseconds; raises InvalidField with every broken rule."""
         request, errors = parsed
+        if self._queue_defaults:
+            request = self._with_defaults(request)
         config = self._config
         url, host, userinfo = self._url(request.url, errors)
         headers: dict[str, str] = {}
@@ -287,6 +286,14 @@ class SpecBuilder:
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
+
+    def _with_defaults(self, request: AddRequest) -> AddRequest:
+        """Return the request with what its queue says of the fields that it does not give."""
+        text = self._queue_defaults.get(request.queue or DEFAULT_QUEUE)
+        if text is None:
+            return request
+        missing = {name: value for name, value in _fields_of(text).items() if getattr(request, name) is None}
+        return msgspec.structs.replace(request, **missing)
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
         """Return (url as it is sent, host:port, userinfo)."""
@@ -370,24 +377,6 @@ class SpecBuilder:
             errors.append(("uid", "minted more than 24 h ago, or in the future"))
 
 
-def parse_url(text: str, longest: int) -> tuple[str, str, str | None]:
-    """Return (url as it is sent, host:port, userinfo); raises BadUrl with the rule that it breaks."""
-    text = text.partition("#")[0]
-    if len(text) <= longest and (not text.isascii() or " " in text):
-        text = _encoded(text)
-    if len(text) > longest:
-        raise BadUrl(f"at most {longest} bytes")
-    match = _URL.fullmatch(text)
-    port = int(match[4]) if match is not None and match[4] is not None else None
-    if match is None or not _can_be_called(match[3], port):
-        raise BadUrl(_RULES["url"])
-    scheme, userinfo, host, _, path = match.groups()
-    host_port = f"{host.lower()}:{port or (443 if scheme.lower() == 'https' else 80)}"
-    if userinfo is not None:
-        text = f"{scheme}://{host}{f':{port}' if port is not None else ''}{path}"
-    return text, host_port, userinfo
-
-
 def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
     lower = name.lower()
     if _TOKEN.fullmatch(name) is None:
@@ -399,43 +388,12 @@ def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
     return "no control characters" if _HEADER_VALUE.fullmatch(value) is None else None
 
 
-def _encoded(text: str) -> str:
-    """Return a URL with all that is not ASCII percent-encoded, its host in punycode; the text where it cannot be."""
-    authority = re.split("[/?]", text.partition("://")[2], maxsplit=1)[0]
-    if not authority.rpartition(":")[2].isascii() and ":" in authority:
-        return text  # a port of other digits is none
-    if _CONTROL.search(text):
-        return text  # no URL: encoding would hide it
-    try:
-        return str(URL(text))
-    except (ValueError, UnicodeError, IndexError):  # the last one of "http://[]@", by yarl 1.25
-        return text
-
-
 def is_text(text: str) -> bool:
     """Tell whether a text keeps the rule of keys and other texts of the caller's."""
     try:
-        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and _CONTROL.search(text) is None
+        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and CONTROL.search(text) is None
     except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
         return False
-
-
-def is_host(text: str) -> bool:
-    """Tell whether a text is the lower-case host:port of a job that could be added."""
-    match = _HOST.fullmatch(text)
-    return match is not None and _can_be_called(match[1], int(match[2]))
-
-
-@lru_cache(maxsize=1024)  # the same few hosts again and again
-def _can_be_called(host: str, port: int | None) -> bool:
-    if host.startswith("["):
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError:
-            return False
-    elif not all(0 < len(label) <= _LABEL_MAX for label in host.removesuffix(".").split(".")):
-        return False
-    return port is None or 1 <= port <= 65_535  # noqa: PLR2004
 
 
 def _basic(userinfo: str) -> str:

@@ -31,8 +31,8 @@ from taskpusher.systemd import ServiceManager
 
 from .alerts import Alerts
 from .api.add import AddApi
-from .api.answers import Slots
 from .api.backup import BackupApi
+from .api.editing import EditApi
 from .api.explain import ExplainApi
 from .api.jobs import JobsApi
 from .api.listings import ListingsApi
@@ -215,12 +215,15 @@ class _Node:
     def _app(self, store: RocksStore, dispatcher: Dispatcher, rates: Rates, lag: LoopLag) -> web.Application:
         config, status = self._config, self._status
         app = web.Application(client_max_size=self._config.max_request_bytes)
-        slots: Callable[[], Slots] = lambda: {"busy": dispatcher.busy, "limit": dispatcher.limit}  # noqa: E731
+
+        def slots() -> tuple[int, int]:
+            return dispatcher.busy, dispatcher.limit
+
         add = AddApi(store, config, status, unix_ms)
         metrics = NodeMetrics(
             store,
             status,
-            slots=lambda: (dispatcher.busy, dispatcher.limit),
+            slots=slots,
             targets=dispatcher.targets,
             rejected=add.rejected,
             connections=self._connections,
@@ -231,8 +234,9 @@ class _Node:
             HealthApi(status),
             add,
             JobsApi(store, config, self._stop),
+            EditApi(store, config, unix_ms),
             ListingsApi(store, unix_ms),
-            QueuesApi(store, config.max_queues, unix_ms),
+            QueuesApi(store, config, unix_ms),
             TargetsApi(store, dispatcher.targets, unix_ms),
             ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),

@@ -93,6 +93,12 @@ class Conflict(Problem):
     type, status, title = "conflict", 409, "Another job has this uid"
 
 
+class WrongVersion(Problem):
+    """Somebody has changed it since the version that was given."""
+
+    type, status, title = "wrong-version", 409, "It was changed meanwhile"
+
+
 class BackupRefused(Problem):
     """No backup is made now; the detail says what to do."""
 

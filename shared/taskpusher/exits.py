@@ -1,6 +1,12 @@
-"""The exit codes of every command, each with its name."""
+"""How every command ends: the exit codes, each with its name, and the words before one."""
 
+import sys
 from enum import IntEnum
+from typing import NoReturn
+
+import click
+
+from .plain import escaped
 
 
 class Exit(IntEnum):
@@ -13,3 +19,10 @@ class Exit(IntEnum):
     AGAIN = 75  # later it may go well
     REFUSED = 77  # by credentials or a role
     CONFIG = 78  # a setting or the store does not fit: systemd is told not to restart on it
+
+
+def end(code: Exit, *lines: str) -> NoReturn:
+    """Say on standard error what is wrong and what to do, line by line, and end the process."""
+    for line in lines:
+        click.echo(f"taskpusher: {escaped(line)}", err=True)
+    sys.exit(code)

@@ -1,5 +1,6 @@
 """Fields of a query or a form, read into the type that says what they may be; all that break a rule named at once."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from types import NoneType
 from typing import Any, ClassVar, Protocol, Self, TypeVar, Union, get_args
@@ -7,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from . import codec, errors
 from .job import STATUSES_SCHEMA, parse_statuses
@@ -15,6 +16,8 @@ from .job import STATUSES_SCHEMA, parse_statuses
 FORM = "application/x-www-form-urlencoded"
 _NAMES_MAX = 100  # characters of a client's name for a field that a problem repeats
 _FIELDS_MAX = 100
+
+_NO_FIELD = ("", None, "")
 
 Pairs = list[tuple[str, str]]
 S = TypeVar("S", bound=Struct)
@@ -62,6 +65,36 @@ class Statuses(str):
         return cls(text)
 
 
+class JsonObject(bytes):
+    """The text of a JSON object."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": "a JSON object",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the text where it is that of an object."""
+        msgspec.json.decode(text.encode(), type=dict[str, Raw])
+        return cls(text.encode())
+
+
+class Members(dict[str, str]):
+    """What fields say whose names begin with that of the declared one and a dot: by the rest of their name."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "x-prefix": True,
+        "description": "NAME.x=TEXT: the member x equals a text, or the JSON text of a number, true, false or null",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Refuse the bare name."""
+        raise ValueError(text)
+
+
 def schema_of(kind: type[_FromText]) -> dict[str, Any]:
     """Return the JSON schema of a type that JSON has no word for."""
     return kind.SCHEMA
@@ -83,6 +116,13 @@ def form_pairs(body: bytes) -> Pairs:
         raise errors.Malformed("the form is no UTF-8") from error
 
 
+def check_no_query(request: web.Request) -> None:
+    """Raise InvalidField where a query stands beside a JSON body."""
+    # the text first: a query is parsed even where it is empty
+    if request.rel_url.raw_query_string and request.query:
+        raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
+
+
 def of_query(request: web.Request, kind: type[S]) -> S:
     """Return what the query asks for; raises InvalidField."""
     return _read(pairs(request.rel_url.raw_query_string), kind)
@@ -99,12 +139,39 @@ async def of_query_or_form(request: web.Request, kind: type[S]) -> S:
     return _read(given, kind)
 
 
-def _read(given: Pairs, kind: type[S]) -> S:
+async def of_query_form_or_json(request: web.Request, kind: type[S]) -> S:
+    """Return what a JSON object, or the query and a form together, ask for; raises InvalidField, Malformed."""
+    if request.content_type != "application/json":
+        return await of_query_or_form(request, kind)
+    check_no_query(request)
+    try:
+        given = msgspec.json.decode(await request.read(), type=dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise errors.Malformed("the body is no JSON object") from error
+    return _read([(name, raw) for name, raw in given.items() if bytes(raw) != b"null"], kind)
+
+
+def _value(given: str | Raw, kind: Any) -> Any:
+    if isinstance(given, str):
+        return msgspec.convert(given, kind, strict=False, dec_hook=_parse)
+    if kind is JsonObject:
+        return JsonObject.parse(bytes(given).decode())
+    return msgspec.json.decode(given, type=kind, dec_hook=_parse)
+
+
+def _read(given: Sequence[tuple[str, str | Raw]], kind: type[S]) -> S:
     known = _fields(kind)
     values: dict[str, Any] = {}
     broken: list[tuple[str, str]] = []
     for name, text in given:
-        if name not in known:
+        prefix, _, member = name.partition(".")
+        if member and known.get(prefix, _NO_FIELD)[1] is Members:
+            members = values.setdefault(prefix, Members())
+            if member in members:
+                broken.append((name[:_NAMES_MAX], "given more than once"))
+            members[member] = text
+            continue
+        if name not in known or known[name][1] is Members:
             broken.append((name[:_NAMES_MAX], "unknown field"))
             continue
         attribute, type_, rule = known[name]
@@ -112,8 +179,8 @@ def _read(given: Pairs, kind: type[S]) -> S:
             broken.append((name, "given more than once"))
             continue
         try:
-            values[attribute] = msgspec.convert(text, type_, strict=False, dec_hook=_parse)
-        except msgspec.ValidationError:
+            values[attribute] = _value(text, type_)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             values[attribute] = None
             broken.append((name, rule))
     if broken:
@@ -124,7 +191,7 @@ def _read(given: Pairs, kind: type[S]) -> S:
 def _parse(kind: type[_FromText], text: str) -> _FromText:
     try:
         return kind.parse(text)
-    except OverflowError as error:
+    except (OverflowError, msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(text) from error
 
 

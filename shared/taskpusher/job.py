@@ -1,15 +1,17 @@
 """The job as it was asked for: every field with its default, and the few rules that are read out of its fields."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
 DEFAULT_QUEUE = "default"
 
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 _SPAN = r" *[1-5]([0-9]{2}(-[1-5][0-9]{2})?|[xX]{2}) *"
@@ -97,6 +99,21 @@ def scope_of(spec: Spec) -> str:
     if spec.limit is not None:
         return f"l:{spec.limit.key}"
     return f"k:{spec.key}" if spec.key is not None else ""
+
+
+def meta_says(meta: bytes | None, members: Mapping[str, str]) -> bool:
+    """Tell whether a JSON object has all of some members at its top: as texts, or as the text of any other scalar."""
+    if meta is None:
+        return False
+    there = _members(meta)
+    return all(name in there and _says(bytes(there[name]), text) for name, text in members.items())
+
+
+def _says(value: bytes, text: str) -> bool:
+    """Compare a JSON value; an array or an object equals no text."""
+    if value[:1] == b'"':
+        return bool(msgspec.json.decode(value) == text)
+    return value[:1] not in (b"[", b"{") and value == text.encode(errors="replace")
 
 
 def parse_statuses(text: str) -> tuple[range, ...]:

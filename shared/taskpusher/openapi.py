@@ -73,6 +73,7 @@ class _Schemas:
         made, components = msgspec.json.schema_components(self._kinds, schema_hook=schema_of, ref_template=_SCHEMAS)
         self._made = _as_ecma(made)
         self.components: Json = _as_ecma(components)
+        self._prefixes = {name: _take_prefixes(component) for name, component in self.components.items()}
         self.components |= {_name(problem): _problem(problem) for problem in sorted(problems, key=_name)}
         self._path_fields = path_fields
 
@@ -84,7 +85,12 @@ class _Schemas:
     def fields(self, kind: type[Struct]) -> list[Json]:
         """Return the parameters that the fields of a query are."""
         schema = self.components[kind.__name__]
-        return [_parameter("query", name, _given(property_)) for name, property_ in schema["properties"].items()]
+        parameters = [_parameter("query", name, _given(property_)) for name, property_ in schema["properties"].items()]
+        for name, description in self._prefixes[kind.__name__].items():
+            members = {"type": "object", "propertyNames": _prefixed(name), "additionalProperties": {"type": "string"}}
+            told = _parameter("query", name, members)
+            parameters.append(told | {"style": "form", "explode": True, "description": description})
+        return parameters
 
     def path(self, template: str) -> list[Json]:
         """Return the parameters in a path."""
@@ -193,6 +199,19 @@ def _content(kind: Answer, schemas: _Schemas) -> Json:
     if isinstance(kind, Text):
         return {"schema": {"type": "string", "description": kind.text}}
     return {"schema": schemas.of(kind)}
+
+
+def _take_prefixes(component: Json) -> Json:
+    """Let a component say its fields that are prefixes of names by patterns; returns their descriptions."""
+    properties = component.get("properties", {})
+    taken = {name: properties.pop(name)["description"] for name in list(properties) if "x-prefix" in properties[name]}
+    if taken:
+        component["patternProperties"] = {_prefixed(name)["pattern"]: {"type": "string"} for name in taken}
+    return taken
+
+
+def _prefixed(name: str) -> Json:
+    return {"pattern": rf"^{name}\..+$"}
 
 
 def _parameter(place: str, name: str, schema: Json) -> Json:

@@ -140,8 +140,7 @@ class _Files:
             content, mode = _read(path)
         except BadValue as error:
             raise BadValue(f"fit for use: {path} is not {error}") from None
-        if mode & stat.S_IROTH:
-            self._warnings.append(f"every user can read {path}, which holds a secret: chmod o-r it")
+        _warn_of_readers(path, mode, self._warnings)
         try:
             secret = content.decode(_ENCODING).rstrip("\r\n")
         except UnicodeDecodeError:
@@ -184,8 +183,8 @@ class _Loading:
             self.problems.append(f"config: {str(path)!r} is not TOML: {error}")
             return
         self._name_unknown(table, path)
-        if mode & stat.S_IROTH and any(setting.kind.secret and setting.name in table for setting in self._settings):
-            self.warnings.append(f"every user can read {path}, which holds a secret: chmod o-r it")
+        if any(setting.kind.secret and setting.name in table for setting in self._settings):
+            _warn_of_readers(path, mode, self.warnings)
         files = _Files(path.parent, self.warnings)
         for setting in self._settings:
             given = []
@@ -279,6 +278,11 @@ def _nearest(key: str, known: list[str]) -> str:
 
     near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1)
     return f", did you mean {near[0]}?" if near else ""
+
+
+def _warn_of_readers(path: Path, mode: int, warnings: list[str]) -> None:
+    if mode & stat.S_IROTH:
+        warnings.append(f"every user can read {path}, which holds a secret: chmod o-r it")
 
 
 def _read(path: Path) -> tuple[bytes, int]:

@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -155,3 +157,20 @@ async def until(http: aiohttp.ClientSession, node: NodeProcess, within_s: float 
             if all(seen[state] == n for state, n in wanted.items()):
                 return seen
             await asyncio.sleep(0.02)
+
+
+async def health_times(
+    node: NodeProcess, over: Callable[[], bool], *, http: aiohttp.ClientSession | None = None, every_s: float = 0.01
+) -> list[float]:
+    """Ask for /health until it is over; return how long each answer took. Without `http` on a new connection each."""
+    took = []
+    while not over():
+        session = http or aiohttp.ClientSession()
+        start = time.monotonic()
+        async with session.get(f"{node.url}/health") as answer:
+            assert answer.status == 200
+        took.append(time.monotonic() - start)
+        if session is not http:
+            await session.close()
+        await asyncio.sleep(every_s)
+    return took

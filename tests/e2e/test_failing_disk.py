@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-import time
 
 import aiohttp
 import pytest
 
 from .injection import injected
-from .processes import COMMAND, NodeProcess, until, without
+from .processes import COMMAND, NodeProcess, health_times, until, without
 
 PAUSED = {"url": "http://127.0.0.1:1/"}
 HEALTH_WITHIN_S = 0.1
@@ -109,16 +108,10 @@ async def test_a_node_that_swallowed_the_error_would_acknowledge_what_was_never_
 
 async def slow_answers(http: aiohttp.ClientSession, node: NodeProcess) -> tuple[float, set[int]]:
     """Return what share of looks at /health took long while flushes take 100 ms, and how the adds meanwhile ended."""
-    looks = []
     await start_paused(http, node)
     async with injected(node, "fdatasync:delay_exit=100000"):
         adding = asyncio.create_task(push_some(http, node, 8))
-        while not adding.done():
-            start = time.monotonic()
-            async with http.get(f"{node.url}/health") as answer:
-                assert answer.status == 200
-            looks.append(time.monotonic() - start)
-            await asyncio.sleep(0.01)
+        looks = await health_times(node, adding.done, http=http)
     outcomes = await adding
     assert len(looks) >= 5
     await until(http, node, waiting=64)

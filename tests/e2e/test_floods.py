@@ -1,12 +1,11 @@
 """Targets that send without end, drip or keep silent: memory stays flat, slots become free, /health goes on."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
 
-from .processes import add, until
+from .processes import add, health_times, until
 
 KEPT = 32_000_000  # of an answer, in the control
 BEARABLE = KEPT // 2
@@ -69,13 +68,7 @@ def _memory(node, field):
 
 async def _healthy_within(http, node, ended):
     """Ask /health until `ended`; return how long nine of ten answers took at most."""
-    took = []
-    while not ended.is_set():
-        start = time.monotonic()
-        async with http.get(f"{node.url}/health") as answer:
-            assert answer.status == 200
-        took.append(time.monotonic() - start)
-        await asyncio.sleep(0.01)
+    took = await health_times(node, ended.is_set, http=http)
     return sorted(took)[len(took) * 9 // 10]
 
 

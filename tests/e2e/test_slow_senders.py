@@ -2,14 +2,13 @@
 
 import asyncio
 import statistics
-import time
 from collections import Counter
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from .processes import NodeProcess, add
+from .processes import NodeProcess, add, health_times
 
 SENDERS = 500
 WITHIN_S = 45.0  # headers have five seconds, a body is measured for ten: fifteen, but this machine may be busy
@@ -52,19 +51,6 @@ class Sender:
         self.ended = True
 
 
-async def _health_times(node: NodeProcess, over: asyncio.Event) -> list[float]:
-    """Ask for /health, on a connection of its own each time, and return how long each answer took."""
-    took = []
-    while not over.is_set():
-        async with aiohttp.ClientSession() as http:
-            began = time.monotonic()
-            async with http.get(f"{node.url}/health") as answer:
-                assert answer.status == 200
-            took.append(time.monotonic() - began)
-        await asyncio.sleep(0.1)
-    return took
-
-
 async def _adds(node: NodeProcess, over: asyncio.Event) -> int:
     """Add one job after another, on a connection of its own each; returns how many."""
     n = 0
@@ -93,7 +79,7 @@ async def test_slow_senders_are_cut_off_and_adds_and_health_go_on(nodes):
     cut, held = ([Sender(node, in_body=n % 2 == 0) for n in range(SENDERS)] for node in nodes)
     tasks = [asyncio.create_task(sender.run()) for sender in (*cut, *held)]
     over = asyncio.Event()
-    others = asyncio.gather(_health_times(guarded, over), _adds(guarded, over))
+    others = asyncio.gather(health_times(guarded, over.is_set, every_s=0.1), _adds(guarded, over))
     async with asyncio.timeout(WITHIN_S):
         while not all(sender.ended for sender in cut):
             await asyncio.sleep(0.1)

@@ -33,6 +33,7 @@ from taskpusher_node.lifecycle import (
 ARROWS = {
     ("scheduled", "waiting"),  # due, or run by hand
     ("waiting", "running"),  # claim
+    ("waiting", "scheduled"),  # put off by hand
     ("running", "completed"),  # verdict
     ("running", "error"),  # verdict, third crash
     ("running", "scheduled"),  # retry, unreached

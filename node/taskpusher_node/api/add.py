@@ -13,7 +13,7 @@ from msgspec import Raw
 from taskpusher import __version__, codec, errors, fields, headers
 from taskpusher import uid as uids
 from taskpusher.contract import Text, operation
-from taskpusher.fields import form_pairs, pairs
+from taskpusher.fields import check_no_query, form_pairs, pairs
 from taskpusher.web import json_response
 
 from .. import digests
@@ -23,7 +23,7 @@ from ..status import Phase, Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers
 from .idempotency import header_keys, refuse, with_key
-from .problems import store_problem
+from .problems import no_queue_left, store_problem
 
 _DISK_RETRY_S = 30  # space comes back by deletion or by hand, neither at once
 _TRACE_MAX = 512  # characters of a trace header
@@ -43,7 +43,7 @@ class AddApi:
         self._config = config
         self._status = status
         self._now_ms = now_ms
-        self._builder = SpecBuilder(config, store.name)
+        self._builder = SpecBuilder(config, store.name, store.queue_defaults)
         self.rejected: Counter[str] = Counter()  # how many jobs were not stored, by the type of the problem
 
     @operation(
@@ -73,14 +73,14 @@ class AddApi:
             keys = header_keys(request)
             content_type = request.content_type
             if content_type == NDJSON:
-                _check_no_query(request)
+                check_no_query(request)
                 refuse(keys)
                 return await self._add_lines(request, trace)
             body = self._whole(request) if request.content.is_eof() else await self._read(request)
             if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
                 return await self._add_one(parse_form(pairs(query)), trace, keys)
             if content_type == "application/json":
-                _check_no_query(request)
+                check_no_query(request)
                 if body.lstrip()[:1] == b"[":
                     refuse(keys)
                     return await self._add_many(parse_list(body), trace)
@@ -150,7 +150,7 @@ class AddApi:
             case Put.BUSY:
                 return _stalled()
             case Put.NO_QUEUE:
-                return errors.InvalidField([("queue", f"a new one, and there are {self._config.max_queues} already")])
+                return no_queue_left("queue", self._config.max_queues)
         return None
 
     async def _add_many(self, parts: list[Raw], trace: dict[str, str]) -> web.Response:
@@ -266,12 +266,6 @@ def _trace(request: web.Request) -> dict[str, str]:
 
 def _is_trace(value: str) -> bool:
     return 0 < len(value) <= _TRACE_MAX and value.isascii() and value.isprintable()
-
-
-def _check_no_query(request: web.Request) -> None:
-    # the text first: a query is parsed even where it is empty
-    if request.rel_url.raw_query_string and request.query:
-        raise errors.InvalidField([(name, "not in the query beside a JSON body") for name in request.query])
 
 
 async def _lines(request: web.Request, max_bytes: int) -> AsyncIterator[list[tuple[int, bytes]]]:

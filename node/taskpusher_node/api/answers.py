@@ -195,6 +195,12 @@ class Queue(TypedDict):
     paused: PauseTold | None
     counts: Counts
     oldest_waiting: Time | None
+    concurrency: int | None
+    rate: float | None
+    per: float
+    scope: str
+    defaults: Json
+    version: int
 
 
 class Queues(TypedDict):

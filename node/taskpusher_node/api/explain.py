@@ -13,6 +13,7 @@ from ..store.base import Store
 from ..targets import Targets
 from ..why import AHEAD_MAX, Around, Slots, why
 from . import answers, shapes
+from .problems import no_job
 
 
 class ExplainApi:
@@ -44,7 +45,7 @@ class ExplainApi:
         uid = request.match_info["uid"]
         job = self._store.get(uid)
         if job is None:
-            raise errors.NotFound(f"there is no job {uid[:100]}")
+            raise no_job(uid)
         queue = self._store.queue(job.spec.queue)
         around = Around(
             phase=self._status.phase,

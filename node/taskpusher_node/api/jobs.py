@@ -18,6 +18,7 @@ from ..config import Config
 from ..lifecycle import FINISHED
 from ..store.base import Changed, Store, Verb
 from . import answers, shapes
+from .problems import no_job
 
 WAIT_DEFAULT_S = 30.0
 _LOOK_EVERY_S = 1.0  # hints of the store may be lost
@@ -116,13 +117,13 @@ class JobsApi:
         await self._change(uid, verb)
         view = self._store.get(uid)
         if view is None:
-            raise errors.NotFound(f"there is no job {uid[:100]}")
+            raise no_job(uid)
         return json_response(shapes.listing_item(view, self._store.name))
 
     async def _change(self, uid: str, verb: Verb) -> None:
         match await self._store.change(uid, verb):
             case Changed.MISSING:
-                raise errors.NotFound(f"there is no job {uid[:100]}")
+                raise no_job(uid)
             case Changed.WRONG_STATE:
                 view = self._store.get(uid)
                 state = view.head.state if view is not None else "gone"
@@ -131,7 +132,7 @@ class JobsApi:
     def _answer(self, uid: str, *, reveal: bool = False) -> web.Response:
         view = self._store.get(uid, attempts=True)
         if view is None:
-            raise errors.NotFound(f"there is no job {uid[:100]}")
+            raise no_job(uid)
         return json_response(shapes.job(view, self._store.name, reveal=reveal))
 
     def _ended(self, uid: str) -> None:

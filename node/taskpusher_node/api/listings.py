@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from taskpusher import errors
 from taskpusher.contract import operation
-from taskpusher.fields import Statuses, Time, of_query, of_query_or_form
+from taskpusher.fields import Members, Statuses, Time, of_query, of_query_or_form
 from taskpusher.web import json_response
 
 from ..lifecycle import State
@@ -33,6 +33,8 @@ class ListingFields(Struct, frozen=True, kw_only=True):
     error: Annotated[str, Meta(description="a kind of error, such as status, timeout or unreached")] | None = None
     since: Time | None = None  # t of the state's own order: since <= t < until
     until: Time | None = None
+    key: Annotated[str, Meta(description="the key of a job")] | None = None
+    meta: Members = Members()
     last_uid: Annotated[str, Meta(description="the last_uid of the answer before, or a uid of the listing")] | None = (
         None
     )
@@ -47,6 +49,8 @@ class ListingFields(Struct, frozen=True, kw_only=True):
             error=self.error,
             since_ms=self.since,
             until_ms=self.until,
+            key=self.key,
+            meta=self.meta,
         )
 
 

@@ -58,7 +58,12 @@ class NodeApi:
     """Numbers, and draining."""
 
     def __init__(
-        self, store: Store, status: Status, rates: Rates, slots: Callable[[], answers.Slots], now_ms: Callable[[], int]
+        self,
+        store: Store,
+        status: Status,
+        rates: Rates,
+        slots: Callable[[], tuple[int, int]],
+        now_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._status = status
@@ -70,11 +75,12 @@ class NodeApi:
     async def stats(self, request: web.Request) -> web.Response:
         """Answer with the numbers that say how the node is doing; costs the same however many jobs there are."""
         name = of_query(request, StatsFields).range
+        busy, limit = self._slots()
         shape: answers.Stats = {
             "now": codec.to_time(self._now_ms()),
             "states": shapes.counts(self._store.counts()),
             "oldest_waiting": codec.to_time(self._store.oldest_waiting_ms()),
-            "slots": self._slots(),
+            "slots": {"busy": busy, "limit": limit},
             "rates": shapes.rates(self._rates.per_second()),
         }
         if name is not None:

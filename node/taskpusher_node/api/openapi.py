@@ -11,10 +11,11 @@ from taskpusher.contract import operation, operations
 from taskpusher.job import QueueName
 from taskpusher.openapi import document
 
-from ..request import HOST_RULE
+from ..urls import HOST_RULE
 from . import answers
 from .add import AddApi
 from .backup import BackupApi
+from .editing import EditApi
 from .explain import ExplainApi
 from .jobs import JobsApi
 from .listings import STATES, ListingsApi
@@ -52,6 +53,7 @@ PARTS = (
     HealthApi,
     AddApi,
     JobsApi,
+    EditApi,
     ListingsApi,
     QueuesApi,
     TargetsApi,

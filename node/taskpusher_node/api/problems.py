@@ -1,4 +1,4 @@
-"""Which problem of the API an error of the store is."""
+"""Which problem of the API an error of the store is, and the problems that several calls tell in the same words."""
 
 from taskpusher import errors
 
@@ -17,3 +17,13 @@ def store_problem(error: Exception) -> errors.Problem | None:
         case StoreFailed():
             return errors.Stalled(f"the store failed, nothing happened: {error}", retry_after_s=5)
     return None
+
+
+def no_job(uid: str) -> errors.NotFound:
+    """Return the problem that a job is not there."""
+    return errors.NotFound(f"there is no job {uid[:100]}")
+
+
+def no_queue_left(field: str, max_queues: int) -> errors.InvalidField:
+    """Return the problem that a field names a queue which would be one too many."""
+    return errors.InvalidField([(field, f"a new one, and there are {max_queues} already")])

@@ -73,6 +73,12 @@ def queue(view: QueueView) -> answers.Queue:
         "paused": _pause(view.pause),
         "counts": counts(view.counts),
         "oldest_waiting": codec.to_time(view.oldest_waiting_ms),
+        "concurrency": view.concurrency,
+        "rate": view.rate,
+        "per": view.per,
+        "scope": view.scope,
+        "defaults": codec.raw_json(view.defaults) if view.defaults is not None else {},
+        "version": view.version,
     }
 
 

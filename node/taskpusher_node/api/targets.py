@@ -6,13 +6,13 @@ from aiohttp import web
 
 from taskpusher import errors
 from taskpusher.contract import operation
-from taskpusher.web import USER, json_response
+from taskpusher.web import json_response
 
-from ..request import HOST_RULE, is_host
-from ..store.base import Pause, Store
+from ..store.base import Store
 from ..targets import Targets
+from ..urls import HOST_RULE, is_host
 from . import answers, shapes
-from .until import UntilFields, read_until_ms
+from .until import UntilFields, read_pause
 
 SHOWN_MAX = 1_000
 
@@ -36,9 +36,7 @@ class TargetsApi:
     async def hold(self, request: web.Request) -> web.Response:
         """Begin no more calls of a host, for good or `for` seconds or `until` a time; what runs goes on."""
         host = _host(request)
-        now_ms = self._now_ms()
-        hold = Pause(request.get(USER), now_ms, await read_until_ms(request, now_ms))
-        if not await self._store.set_hold(host, hold):
+        if not await self._store.set_hold(host, await read_pause(request, self._now_ms())):
             raise errors.InvalidField([("host", "one more than may be held by hand at once: release one")])
         return self._answer(host)
 

@@ -7,8 +7,10 @@ from msgspec import Meta, Struct, field
 
 from taskpusher import errors
 from taskpusher.fields import Time, of_query_or_form
+from taskpusher.web import USER
 
 from ..request import RUN_AT_MAX_MS
+from ..store.base import Pause
 
 
 class UntilFields(Struct, frozen=True, kw_only=True):
@@ -21,9 +23,12 @@ class UntilFields(Struct, frozen=True, kw_only=True):
     until: Time | None = None
 
 
-async def read_until_ms(request: web.Request, now_ms: int) -> int | None:
-    """Return the time that the query or the form of a request asks for; raises InvalidField."""
-    asked = await of_query_or_form(request, UntilFields)
+async def read_pause(request: web.Request, now_ms: int) -> Pause:
+    """Return the pause that the query or the form of a request asks for, from now on; raises InvalidField."""
+    return Pause(request.get(USER), now_ms, _until_ms(await of_query_or_form(request, UntilFields), now_ms))
+
+
+def _until_ms(asked: UntilFields, now_ms: int) -> int | None:
     if asked.for_ is not None and asked.until is not None:
         raise errors.InvalidField([("until", "for or until, not both")])
     if asked.for_ is not None:

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from yarl import URL
 
 from ..lifecycle import Response, header_of
-from ..request import parse_url
+from ..urls import parse_url
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
 

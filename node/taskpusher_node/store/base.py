@@ -18,6 +18,10 @@ from taskpusher.job import DEFAULT_QUEUE, Spec
 from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 from ..retry import RESULTS
+from .editing import EditStore
+from .limits import LimitStore
+from .queues import SCOPES, QueueStore
+from .space import SpaceStore
 
 
 class StoreError(Exception):
@@ -80,7 +84,7 @@ class Put(StrEnum):
 
     CREATED = "created"
     SAME = "same"  # this very job is there already
-    CONFLICT = "conflict"  # another job has its uid
+    CONFLICT = "conflict"  # another job has its uid, or a queue another version
     MISMATCH = "mismatch"  # its idempotency key was given to an add of other fields
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
     BUSY = "busy"  # it has to be looked up first, and the engine stalls: nothing was stored
@@ -136,6 +140,8 @@ class Filters(Struct, frozen=True):
     error: str | None = None  # kind of error
     since_ms: int | None = None
     until_ms: int | None = None
+    key: str | None = None
+    meta: Mapping[str, str] = {}  # members that meta has at its top, as `taskpusher.job.meta_says` compares them
 
 
 class Place(Struct, frozen=True):
@@ -199,6 +205,7 @@ class Changed(StrEnum):
     ALREADY = "already"
     WRONG_STATE = "wrong-state"
     MISSING = "missing"
+    NO_QUEUE = "no-queue"  # it would make one more queue than allowed
 
 
 class Pause(Struct, frozen=True, array_like=True):
@@ -217,6 +224,12 @@ class QueueView(Struct, frozen=True):
     counts: dict[State, int]
     oldest_waiting_ms: int | None
     declared: bool = False  # by hand, not by its first job
+    concurrency: int | None = None
+    rate: float | None = None
+    per: float = 1.0
+    scope: str = SCOPES[0]
+    defaults: bytes | None = None
+    version: int = 0
 
 
 class Damage(StrEnum):
@@ -303,7 +316,7 @@ class Totals(Struct):
 
 
 OTHER_QUEUES = "other"
-_OWN_TALLY = frozenset({DEFAULT_QUEUE})
+OWN_QUEUES = frozenset({DEFAULT_QUEUE})  # are always there, and counted by themselves
 
 
 def tally_name(queue: str, *, declared: bool) -> str:
@@ -311,7 +324,7 @@ def tally_name(queue: str, *, declared: bool) -> str:
 
     Adds make queues of any name: only those that somebody declared get a name of their own in the metrics.
     """
-    return queue if declared or queue in _OWN_TALLY else OTHER_QUEUES
+    return queue if declared or queue in OWN_QUEUES else OTHER_QUEUES
 
 
 class Tally:
@@ -346,7 +359,7 @@ class Events(Struct):
     failed: Callable[[str], None] = _nothing  # the engine broke
 
 
-class Store(Protocol):
+class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
     """A store of jobs. Every operation may raise StoreBusy, StoreUnknown or StoreFailed."""
 
     name: str
@@ -438,18 +451,6 @@ class Store(Protocol):
         Bounded by about 5 ms as well. The oldest come first, across states too.
         """
 
-    async def reclaim(self) -> None:
-        """Give the space of what was pruned back to the file system. May take long; everything else goes on."""
-
-    async def measure(self) -> Health:
-        """Look at the disk now."""
-
-    def health(self) -> Health:
-        """Return the state of the engine, and of its disk when that was last measured."""
-
-    async def keep_ballast(self, n_bytes: int) -> None:
-        """Set space aside, which is given up when the disk is full, so that the next start can open and delete."""
-
     def counts(self) -> dict[State, int]:
         """Return how many jobs are in each state."""
 
@@ -458,18 +459,6 @@ class Store(Protocol):
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""
-
-    def queues(self) -> list[QueueView]:
-        """Return every queue."""
-
-    def queue(self, name: str) -> QueueView | None:
-        """Return one queue."""
-
-    async def declare_queue(self, name: str) -> Put:
-        """Declare a queue by hand: CREATED, SAME where it was there, NO_QUEUE where it would be one too many."""
-
-    async def set_pause(self, queue: str, pause: Pause | None) -> None:
-        """Pause a queue, or resume it."""
 
     def holds(self) -> dict[str, Pause]:
         """Return the hosts that are held by hand, over restarts too."""

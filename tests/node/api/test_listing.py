@@ -187,7 +187,7 @@ async def test_a_filter_that_matches_few_reaches_them_all(api):
         ("until=2026-11-24", ["until"]),
         ("since=2026-11-24T23:13:32", ["since"]),
         ("colour=red", ["colour"]),
-        ("key=x&meta.a=1&errors=x", ["errors", "key", "meta.a"]),
+        ("keys=x&meta.a=1&errors=x", ["errors", "keys"]),
         ("queue=a&queue=b", ["queue"]),
         ("limit=0&status=x&since=x&until=x&colour=red", ["colour", "limit", "since", "status", "until"]),
     ],
@@ -200,3 +200,37 @@ async def test_every_bad_filter_is_named_at_once(api, query, named):
 @pytest.mark.parametrize("state", ["", "nothing", "Waiting", "%00", "waiting/"])
 async def test_a_listing_that_is_none_is_not_found(api, state):
     assert error(await api.ask("GET", f"/jobs/{state}")) == (404, "not-found")
+
+
+async def test_listings_are_narrowed_by_members_of_meta(api):
+    metas = [{"shop": "a b", "n": 7}, {"shop": "a b", "n": 7.5}, {"shop": None, "ok": True}, {"shop": {"x": 1}}]
+    uids = [await api.add(URL, delay=60 + n, meta=meta) for n, meta in enumerate(metas)]
+    for query, found in [
+        ("meta.shop=a+b", uids[:2]),
+        ("meta.shop=a+b&meta.n=7.5", uids[1:2]),
+        ("meta.shop=null", uids[2:3]),
+        ("meta.ok=true", uids[2:3]),
+        ("meta.shop.x=1", []),
+        ("meta.other=", []),
+    ]:
+        page = await api.get(f"/jobs/scheduled?{query}")
+        assert [job["uid"] for job in page["jobs"]] == found, query
+    done = await api.ask("POST", "/jobs/scheduled/cancel", data={"meta.n": "7"})
+    assert (done.body["done"], (await api.get("/jobs/cancelled?meta.n=7"))["jobs"][0]["uid"]) == (1, uids[0])
+
+
+@pytest.mark.parametrize("query", ["meta=x", "meta.=x", "meta", "queue.x=1", "meta.x=1&meta.x=2"])
+async def test_a_filter_of_meta_names_one_member_once(api, query):
+    answer = await api.ask("GET", f"/jobs/scheduled?{query}")
+    assert paths(answer) == [query.split("=")[0]]
+
+
+async def test_the_prefix_is_taken_only_where_it_is_declared(api):
+    for path in ("/stats", "/queues/default/pause", "/job/x/wait"):
+        method = "POST" if path.endswith("pause") else "GET"
+        assert paths(await api.ask(method, f"{path}?meta.x=1")) == ["meta.x"]
+
+
+async def test_no_job_has_a_key_that_was_not_given(api):
+    await api.add(URL, delay=60)
+    assert (await api.get("/jobs/scheduled?key=x"))["jobs"] == []

@@ -151,10 +151,11 @@ async def test_a_queue_that_stands_still_is_told_with_its_oldest_job(api):
 
 async def test_a_node_in_trouble_says_so(api):
     await api.ask("POST", "/drain")
-    api.node._status.stalled = True
+    commit = api.node._dispatcher._store._commit
+    commit._set_stalled(on=True)
     told = await scrape(api)
     assert (told.value("ready"), told.value("draining"), told.value("store_healthy")) == (0, 1, 0)
-    api.node._status.stalled = False
+    commit._set_stalled(on=False)
 
 
 async def test_jobs_of_a_bulk_are_rejected_one_by_one(api):

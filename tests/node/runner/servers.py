@@ -1,8 +1,10 @@
 """Targets written by hand, so that every byte on the wire is known, and calls to them."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from taskpusher.job import Spec
@@ -145,3 +147,15 @@ async def call(runner: HttpRunner, url: str, *, head: Head | None = None, **fiel
     spec = Spec(url=url, host="target:80", **fields)
     head = head or Head(State.RUNNING, 1, due_ms=DUE_MS, started_ms=DUE_MS, attempt=1)
     return await runner.call(UID, spec, head)
+
+
+@contextmanager
+def full_backlog() -> Iterator[str]:
+    """Give the URL of a server that accepts no connection, and whose backlog is full."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):  # a backlog of 0 holds one or two, depending on the kernel
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}/"

@@ -8,7 +8,7 @@ import pytest
 
 from taskpusher_node.retry import Kind
 
-from .servers import OK, Target, answering, answering_once, call
+from .servers import OK, Target, answering, answering_once, call, full_backlog
 
 
 async def test_an_answer_is_kept_with_its_status_headers_and_body(runner):
@@ -38,13 +38,8 @@ async def test_a_refused_connection_is_connect(runner):
 
 
 async def test_a_connection_that_is_not_accepted_in_time_is_connect(runner):
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for waiting in (first, second):  # a backlog of 0 holds one or two, depending on the kernel
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        outcome = await call(runner, f"http://127.0.0.1:{full.getsockname()[1]}/", timeout_s=0.3)
+    with full_backlog() as url:
+        outcome = await call(runner, url, timeout_s=0.3)
     assert outcome.kind is Kind.CONNECT
     assert outcome.error == "no connection within 0.3 s"
 

@@ -11,7 +11,7 @@ from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.redirects import NotFollowed, Request, follow
 
 from .conftest import make_runner
-from .servers import OK, Target, answering, call
+from .servers import OK, Target, answering, call, full_backlog
 
 KEY = b"k" * 32
 SECRETS = {"Authorization": "Basic x", "Cookie": "a=b", "X-Api-Key": "k", "Accept-Language": "de"}
@@ -201,13 +201,8 @@ async def test_one_timeout_is_for_all_of_them(runner):
 
 
 async def test_a_timeout_is_one_also_where_the_next_connection_is_being_made(runner):
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for waiting in (first, second):  # a backlog of 0 holds one or two, depending on the kernel
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        async with Target(answering(leading_to(f"http://127.0.0.1:{full.getsockname()[1]}/"))) as target:
+    with full_backlog() as url:
+        async with Target(answering(leading_to(url))) as target:
             outcome = await call(runner, target.url, redirects=1, timeout_s=0.3)
     assert (outcome.kind, outcome.error) == (Kind.TIMEOUT, "no whole answer within 0.3 s")
 

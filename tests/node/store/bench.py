@@ -29,6 +29,7 @@ from taskpusher_node.store.base import (
     Verb,
     Walked,
 )
+from taskpusher_node.store.queues import NO_SETTINGS, QueueSettings
 
 NAME = "bench"
 START_MS = 1_800_000_000_000
@@ -185,6 +186,14 @@ class Bench:
         """Do a verb."""
         return await soon(self.store.change(uid, verb))
 
+    async def cancel(self, uid: str) -> Changed:
+        """Cancel a job."""
+        return await self.change(uid, Verb.CANCEL)
+
+    async def edit(self, uid: str, *, due_ms: int | None = None, **fields: Any) -> Changed:
+        """Give a job other fields of its spec, and another time when it is due."""
+        return await soon(self.store.edit(uid, lambda spec: (structs.replace(spec, **fields), due_ms)))
+
     async def change_many(
         self,
         state: State,
@@ -202,6 +211,14 @@ class Bench:
             filters=Filters(**filters), dry_run=dry_run,
         )  # fmt: skip
         return await soon(work)
+
+    async def declare(self, name: str, settings: QueueSettings = NO_SETTINGS, version: int | None = None) -> Put:
+        """Declare a queue."""
+        return await soon(self.store.declare_queue(name, settings, version))
+
+    async def delete_queue(self, name: str) -> Changed:
+        """Delete a queue."""
+        return await soon(self.store.delete_queue(name))
 
     async def pause(self, queue: str = "default", until_ms: int | None = None) -> None:
         """Pause a queue."""

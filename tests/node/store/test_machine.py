@@ -18,7 +18,8 @@ from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Pu
 
 from .bench import Bench, close
 from .conftest import RocksEngine
-from .model import Job, Model
+from .model import UNFINISHED, Job, Model
+from .model_edits import edit
 from .model_repeats import RETENTION_MS
 
 QUEUES = st.sampled_from(["default", "x"])
@@ -27,6 +28,13 @@ PRIORITIES = st.sampled_from([0, 0, 0, 1, -1])
 DELAYS = st.sampled_from([0, 0, 0, -5, 1, 50, 200])
 TTLS = st.sampled_from([None, None, 1, 60, 300])
 ENDS = st.sampled_from([State.COMPLETED, State.ERROR, State.SCHEDULED, State.SCHEDULED, State.WAITING, State.WAITING])
+EDITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "queue": QUEUES, "host": HOSTS, "priority": PRIORITIES, "body": st.sampled_from([None, b"x", b"y"]),
+        "ttl_s": st.sampled_from([None, 0.001, 0.06, 0.3]),
+    },
+)  # fmt: skip
 ANY = st.integers(0, 1_000)
 
 
@@ -146,8 +154,7 @@ class StoreMachine(RuleBasedStateMachine):
     def put_again(self, which: int):
         uid = sorted(self.model.jobs)[which % len(self.model.jobs)]
         job = self.bench.job(uid=uid, given=True)
-        there = self.bench.view(uid).spec
-        assert self.do(self.bench.put(job)) == [Put.SAME if there == job.spec else Put.CONFLICT]
+        assert self.do(self.bench.put(job)) == [Put.SAME if job.spec == self.specs[uid] else Put.CONFLICT]
 
     @rule(host=HOSTS, calls=st.sampled_from([None, 0, 1, 2]))
     def limit_host(self, host: str, calls: int | None):
@@ -229,6 +236,27 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.tokens.pop(job.uid, None)
             self.model.end(job, State.CANCELLED, self.now_ms)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=ANY, fields=EDITS, delay_ms=st.sampled_from([None, None, -5, 0, 50]))
+    def edit(self, which: int, fields: dict[str, Any], delay_ms: int | None):
+        job = self.model.jobs[sorted(self.model.jobs)[which % len(self.model.jobs)]]
+        due_ms = None if delay_ms is None else self.now_ms + delay_ms
+        done = self.do(self.bench.edit(job.uid, due_ms=due_ms, **fields)) is Changed.DONE
+        assert done is (job.state in UNFINISHED)
+        if done:
+            edit(self.model, job, fields, due_ms, self.now_ms)
+            spec = self.bench.view(job.uid).spec
+            assert {name: getattr(spec, name) for name in fields} == fields
+
+    @rule(queue=QUEUES)
+    def delete_queue(self, queue: str):
+        there = self.bench.store.queue(queue) is not None
+        empty = not any(job.queue == queue for job in self.model.jobs.values())
+        expected = Changed.MISSING if not there else Changed.DONE if empty and queue == "x" else Changed.WRONG_STATE
+        assert self.do(self.bench.delete_queue(queue)) is expected
+        if expected is Changed.DONE:
+            self.model.pauses.pop(queue, None)
 
     @rule(
         state=st.sampled_from(State), verb=st.sampled_from(Verb), queue=st.none() | QUEUES, limit=st.integers(1, 4),

@@ -1,9 +1,11 @@
 """Copies of a whole store: made of one moment while the node runs, and turned into a store of their own again."""
 
+import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,15 +13,51 @@ from msgspec import structs
 
 from taskpusher.job import DEFAULT_QUEUE
 
-from ..base import BackupRefused, Pause, StoreFailed, StoreRefused
+from ..base import Backup, BackupRefused, Pause, StoreFailed, StoreRefused
 from . import disk, keys, records
 from .db import CURRENT, LOCK, REPAIR_PART, RESTORE_PART, Batch, Database, locked
+from .disk import size_of
 
 RESTORED_BY = "restore"  # who paused the queues of a restored store
 SPARE_BYTES = 64 << 20  # left free by a backup
 _UNFINISHED = "backup.part"  # in the store: a checkpoint on its own file system is made of links, in a moment
 _PART = ".{}.part"  # no backup can have such a name
 _NOT_COPIED = frozenset({LOCK, disk.BALLAST})  # who closes a file, lets go of his process's lock of it
+
+
+class Backups:
+    """Makes backups while the node runs, one at a time."""
+
+    def __init__(self, db: Database, durable: Callable[[], Awaitable[None]]) -> None:
+        self._db = db
+        self._durable = durable
+        self._under_way: asyncio.Task[Backup] | None = None
+        self._given_up = threading.Event()
+
+    async def make(self, target: Path, count_jobs: Callable[[], int]) -> Backup:
+        """Copy this moment into a new folder."""
+        if self._under_way is not None:
+            raise BackupRefused("another backup is being made")
+        self._under_way = asyncio.create_task(self._make(target, count_jobs))
+        self._under_way.add_done_callback(self._done)
+        return await asyncio.shield(self._under_way)  # its files are being copied, whoever waits for it
+
+    async def give_up(self) -> None:
+        """End the one under way; none is made after it."""
+        self._given_up.set()
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
+
+    async def _make(self, target: Path, count_jobs: Callable[[], int]) -> Backup:
+        await self._durable()
+        jobs = count_jobs()
+        size = await asyncio.to_thread(make_backup, self._db, target, self._given_up.is_set)
+        return Backup(str(target), size, jobs)
+
+    def _done(self, made: asyncio.Task[Backup]) -> None:
+        self._under_way = None
+        if not made.cancelled():
+            made.exception()  # whoever waited for it has gone, or was told
 
 
 def make_backup(db: Database, target: Path, given_up: Callable[[], bool]) -> int:
@@ -153,13 +191,8 @@ def _sync_one(path: Path) -> None:
         os.close(handle)
 
 
-def size_of(folder: Path) -> int:
-    """Return the bytes of the files in a folder."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-
-
 def check_space(folder: Path, needed: int) -> None:
     """Raise BackupRefused where a folder has no room for so much more."""
-    free = shutil.disk_usage(folder).free
+    _, free = disk.space(folder)
     if free < needed + SPARE_BYTES:
         raise BackupRefused(f"{folder} has {free:,} bytes free, {needed + SPARE_BYTES:,} are needed")

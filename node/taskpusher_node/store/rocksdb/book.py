@@ -34,6 +34,15 @@ class Call(Struct):
     lane_host: bytes
 
 
+class Edit(Struct):
+    """A job that was edited where it stands, and its entry where its turn has come before the edit is durable."""
+
+    id: bytes
+    spec: Spec
+    head: Head
+    picked: Entry | None
+
+
 class Book:
     """The index entries, counters and places in line of all jobs. Every change goes into the batch that is passed."""
 
@@ -47,9 +56,11 @@ class Book:
         self._gone_durations = [0] * len(Histogram().counts)  # of queues that were deleted
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
+        self.queue_defaults: dict[str, bytes] = {}
         self.holds: dict[str, Pause] = {}
         self.groups = Groups()
         self.calls: dict[bytes, Call] = {}
+        self.editing: dict[bytes, Edit] = {}  # until they are durable their jobs are not claimed
         self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
@@ -140,6 +151,29 @@ class Book:
             parked=self.parked_at is not None and head.seq > self.parked_at,
             suspect_runs=self.lanes.calls(keys.SUSPECTS) > 0,
         )
+
+    def may_have(self, queue: str, most: int) -> bool:
+        """Tell whether a queue is there, or may be made where there are at most so many."""
+        return queue in self.queues or len(self.queues) < most
+
+    def set_queue(self, queue: str, record: QueueRecord) -> None:
+        """Know the settings of a queue."""
+        self.queues[queue] = record
+        if record.defaults is not None:
+            self.queue_defaults[queue] = record.defaults
+        else:
+            self.queue_defaults.pop(queue, None)
+
+    def forget_queue(self, batch: Batch, queue: str) -> None:
+        """Delete a queue that has no jobs."""
+        batch.delete(b"q" + queue.encode())
+        batch.delete(b"c" + queue.encode())
+        del self.queues[queue]
+        self.queue_defaults.pop(queue, None)
+        self.counts.pop(queue, None)
+        self._dirty.discard(queue)
+        self.lanes.forget(queue)
+        self.retally(queue)
 
     # -- index entries and counters
 

@@ -37,6 +37,11 @@ def sizes(folder: Path) -> dict[str, int]:
     return found
 
 
+def size_of(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
 class Ballast:
     """A file that only takes space, until a full disk needs it so that the next start can open and delete."""
 

@@ -1,17 +1,17 @@
 """The store of a single node on RocksDB: what `base.Store` promises, operation by operation."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
+
+from msgspec import structs
 
 from taskpusher.clock import unix_ms
 
 from ...lifecycle import STATES, State, Verdict, born, can_expire, claimed, settled
 from ..base import (
     Backup,
-    BackupRefused,
     Changed,
     Claimed,
     Events,
@@ -37,16 +37,20 @@ from ..base import (
     Walked,
     Why,
 )
+from ..editing import Change
+from ..queues import NO_SETTINGS, QueueSettings
 from . import disk, keys, records
-from .backup import make_backup
+from .backup import Backups
 from .book import Book, Call
 from .changes import Changes
 from .commit import Commit
 from .due import Due
+from .editing import Editing
 from .lanes import Entry, Lane
 from .listing import Listing, earlier_attempts
 from .pauses import Pauses
 from .prune import Prune
+from .queues import Queues
 from .recovery import in_words, open_book
 from .repeats import Repeats, is_repeatable
 from .verify import Walk
@@ -80,16 +84,17 @@ class RocksStore:
         self._commit = Commit(book.db, book.events, book.write_counts, book.totals)
         self._changes = Changes(book, self._commit)
         self._due = Due(book, self._commit, self._changes)
+        self._editing = Editing(book, self._commit, max_queues, now_ms)
         self._pauses = Pauses(book, self._commit)
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
+        self._queues = Queues(book, self._commit, self._pauses, max_queues)
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
         self._reclaiming: asyncio.Future[None] | None = None
         self._measured = (disk.space(folder), disk.sizes(folder))
         self._advanced_ms = 0
-        self._backup: asyncio.Task[Backup] | None = None
+        self._backups = Backups(book.db, self._commit.durable)
         self._verification: Walk | None = None
-        self._closing = threading.Event()
         book.db.on_damage = self._commit.fail
         self.name = book.name
         self.store_id = book.store_id.hex()
@@ -98,6 +103,7 @@ class RocksStore:
         self.events = book.events
         self.totals = book.totals
         self.tallies = book.tallies
+        self.queue_defaults: Mapping[str, bytes] = book.queue_defaults
         self.durations = book.durations
         self.flush_durations = self._commit.flush_durations
         self.flush_jobs = self._commit.flush_jobs
@@ -148,9 +154,7 @@ class RocksStore:
 
         Where nothing runs any more and no verification is due, the stop was a clean one.
         """
-        self._closing.set()
-        if self._backup is not None:
-            await asyncio.wait([self._backup])
+        await self._backups.give_up()
         try:
             if self._commit.failure is None and not self._book.calls and self._is_trusted():
                 self._commit.batch().put(keys.CLEAN, b"")
@@ -186,7 +190,7 @@ class RocksStore:
             first = self._repeats.find(job, job_id) if readable else Placed(Put.BUSY, job.uid)
             if first is not None:
                 return first
-        if job.spec.queue not in book.queues and len(book.queues) >= self._max_queues:
+        if not book.may_have(job.spec.queue, self._max_queues):
             return Placed(Put.NO_QUEUE, job.uid)
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         batch = self._commit.batch()
@@ -228,6 +232,9 @@ class RocksStore:
         book = self._book
         birth = book.birth(entry.id)
         if birth is None or entry.id in book.calls:
+            return None
+        if entry.id in book.editing:
+            book.editing[entry.id].picked = entry
             return None
         before = book.head(entry.id, birth)
         if before.state is not State.WAITING or before.seq != entry.seq:
@@ -313,6 +320,14 @@ class RocksStore:
         await self._commit.durable()
         return changed
 
+    async def edit(self, uid: str, change: Change) -> Changed:
+        """Give a waiting or scheduled job another spec."""
+        self._commit.check()
+        self._see_writes()
+        changed = self._editing.edit(uid, change)
+        await self._commit.durable()
+        return changed
+
     async def change_many(
         self,
         state: State,
@@ -391,28 +406,33 @@ class RocksStore:
 
     def queues(self) -> list[QueueView]:
         """Return every queue."""
-        return [self._queue_view(name) for name in sorted(self._book.queues)]
+        return [view for name in sorted(self._book.queues) if (view := self._queues.view(name)) is not None]
 
     def queue(self, name: str) -> QueueView | None:
         """Return one queue."""
-        return self._queue_view(name) if name in self._book.queues else None
+        return self._queues.view(name)
 
-    def _queue_view(self, name: str) -> QueueView:
-        counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
-        oldest_ms = self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None
-        record = self._book.queues[name]
-        return QueueView(name, record.pause, counts, oldest_ms, record.declared)
-
-    async def declare_queue(self, name: str) -> Put:
-        """Make a queue by hand."""
+    async def declare_queue(self, name: str, settings: QueueSettings = NO_SETTINGS, version: int | None = None) -> Put:
+        """Declare a queue by hand, with all its settings."""
         self._commit.check()
-        record = self._book.queues.get(name)
-        if record is None and len(self._book.queues) >= self._max_queues:
-            return Put.NO_QUEUE
-        self._pauses.put_queue(name, records.QueueRecord(record.pause if record is not None else None, declared=True))
-        self._book.retally(name)
+        put = self._queues.declare(name, settings, version)
+        if put in (Put.CREATED, Put.SAME):  # in the same turn, and so in one batch
+            await self.set_queue_limits(name, settings.concurrency, settings.rate, settings.per)
+        return put
+
+    async def delete_queue(self, name: str) -> Changed:
+        """Delete an empty queue."""
+        self._commit.check()
+        changed = self._queues.delete(name)
         await self._commit.durable()
-        return Put.CREATED if record is None else Put.SAME
+        return changed
+
+    async def set_queue_limits(self, name: str, concurrency: int | None, rate: float | None, per: float) -> None:
+        """Let a queue that is there run so many calls at once and begin `rate` calls in `per` seconds."""
+        self._commit.check()
+        record = structs.replace(self._book.queues[name], concurrency=concurrency, rate=rate, per=per)
+        self._pauses.put_queue(name, record)
+        await self._commit.durable()
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""
@@ -452,22 +472,7 @@ class RocksStore:
     async def backup(self, target: Path) -> Backup:
         """Copy this moment into a new folder."""
         self._commit.check()
-        if self._backup is not None:
-            raise BackupRefused("another backup is being made")
-        self._backup = asyncio.create_task(self._make_backup(target))
-        self._backup.add_done_callback(self._backup_done)
-        return await asyncio.shield(self._backup)  # its files are being copied, whoever waits for it
-
-    async def _make_backup(self, target: Path) -> Backup:
-        await self._commit.durable()
-        jobs = sum(self.counts().values())
-        size = await asyncio.to_thread(make_backup, self._book.db, target, self._closing.is_set)
-        return Backup(str(target), size, jobs)
-
-    def _backup_done(self, made: asyncio.Task[Backup]) -> None:
-        self._backup = None
-        if not made.cancelled():
-            made.exception()  # whoever waited for it has gone, or was told
+        return await self._backups.make(target, lambda: sum(self.counts().values()))
 
     def park(self) -> None:
         """From now on nothing that becomes ready is claimed."""

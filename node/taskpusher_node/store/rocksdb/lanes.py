@@ -167,6 +167,15 @@ class Lanes:
         line.paused = on
         self._put_in_turn(line)
 
+    def forget(self, queue: str) -> None:
+        """A queue without jobs is gone. A line that still has lanes stays until they are found to be stale."""
+        line = self.lines.get(queue)
+        if line is None:
+            return
+        self.pause(queue, on=False)
+        if not line.lanes:
+            del self.lines[queue]
+
     def limit(self, host: bytes, calls: int | None) -> None:
         """Let a host run at most so many calls at once; None is any number."""
         if calls is None:

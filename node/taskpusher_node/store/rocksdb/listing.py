@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
+from time import monotonic
 
 from msgspec import structs
 
-from taskpusher.job import status_in
+from taskpusher.job import meta_says, status_in
 
 from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
@@ -17,6 +18,7 @@ Position = tuple[int, bytes]  # (t_ms, id)
 Entry = tuple[int, bytes, bytes]  # (t_ms, id, listing value)
 
 _T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
+SLICE_S = 0.005  # of reading jobs, before the loop gets its turn
 _CHUNK = 200  # entries examined before the loop gets its turn
 
 
@@ -35,6 +37,7 @@ class Listing:
         examined = 0
         while examined < self.scan_limit:
             self._commit.write_now()  # the loop had its turn: show what it changed
+            ends = monotonic() + SLICE_S
             entries, exhausted = self.entries(state, position, filters)
             for index, entry in enumerate(entries, 1):
                 position = entry[:2]
@@ -45,6 +48,9 @@ class Listing:
                 if len(jobs) == limit or examined == self.scan_limit:
                     exhausted = exhausted and index == len(entries)
                     return Page(jobs, None if exhausted else self.token(position))
+                if index < len(entries) and monotonic() > ends:
+                    exhausted = False
+                    break
             if exhausted:
                 break
             await asyncio.sleep(0)
@@ -115,16 +121,19 @@ class Listing:
         if state is State.WAITING and job_id in self._book.calls:
             return None  # its entry stays until its call has ended
         listed = records.parse_listing(value)
-        if filters.queue not in (None, listed.queue) or filters.host not in (None, listed.host):
-            return None
-        if filters.group not in (None, listed.group) or filters.error not in (None, listed.error):
+        asked = (filters.queue, filters.host, filters.group, filters.error)
+        said = (listed.queue, listed.host, listed.group, listed.error)
+        if any(text not in (None, there) for text, there in zip(asked, said, strict=True)):
             return None
         status = listed.status
         if filters.status is not None and (status is None or not status_in(status, filters.status)):
             return None
         view = self._book.view(job_id)
-        # the loop had its turn since the entries were read
-        return view if view is not None and view.head.state is state else None
+        if view is None or view.head.state is not state:  # the loop had its turn since the entries were read
+            return None
+        spec = view.spec
+        wanted = filters.key in (None, spec.key) and (not filters.meta or meta_says(spec.meta, filters.meta))
+        return view if wanted else None
 
 
 def earlier_attempts(book: Book, job_id: bytes, view: JobView) -> JobView:

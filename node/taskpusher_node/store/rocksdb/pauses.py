@@ -20,7 +20,7 @@ class Pauses:
 
     def put_queue(self, queue: str, record: records.QueueRecord) -> None:
         """Write the settings of a queue, made where it is new."""
-        self._book.queues[queue] = record
+        self._book.set_queue(queue, record)
         self._commit.batch().put(b"q" + queue.encode(), records.encode(record))
 
     def put_pause(self, queue: str, pause: Pause | None) -> None:

@@ -12,6 +12,7 @@ from ... import digests
 from ...grouping import Group
 from ...lifecycle import STATES, Attempt, Head, State
 from ..base import Pause
+from ..queues import SCOPES
 
 FORMAT = 1  # of the whole store; a release opens the one before and refuses a newer one
 ATTEMPTS_KEPT = 25
@@ -33,6 +34,12 @@ class QueueRecord(Struct, frozen=True, array_like=True):
 
     pause: Pause | None = None
     declared: bool = False  # by PUT, not only by a job
+    concurrency: int | None = None
+    rate: float | None = None
+    per: float = 1.0
+    scope: str = SCOPES[0]
+    defaults: bytes | None = None
+    version: int = 0
 
 
 class Members(Struct, array_like=True):

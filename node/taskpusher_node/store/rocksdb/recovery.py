@@ -97,7 +97,7 @@ def _bring_back(db: Database) -> None:
 
 def _read_queues(book: Book) -> None:
     for key, value in book.db.all(b"q"):
-        book.queues[key[1:].decode()] = records.decode_queue(value)
+        book.set_queue(key[1:].decode(), records.decode_queue(value))
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
         book.tally(queue)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from ..base import Damage, Events, Finding, Recovery, StoreDamaged, StoreFailed
-from . import backup, keys, records
+from . import backup, disk, keys, records
 from .book import Book
 from .db import REPAIR_PART, Batch, Database, locked, rebuild
 from .recovery import check_format, interrupted, read_counts
@@ -109,7 +109,7 @@ def _book(db: Database) -> Book:
 def _replace(path: Path, report: Report, kept: Path) -> None:
     part = path / REPAIR_PART
     shutil.rmtree(part, ignore_errors=True)
-    backup.check_space(path, 2 * backup.size_of(path))
+    backup.check_space(path, 2 * disk.size_of(path))
     kept.mkdir()
     try:
         old = _open_old(path, kept)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from .disk import size_of
+
 BLOCK = 32_768
 COPIES = "damaged-logs"  # a folder of the store
 READ = "brought-back"  # in a folder of copies of which all that can be had was put into the store
@@ -86,7 +88,7 @@ def keep_copies(folder: Path, now: datetime | None = None) -> Path:
     for file in logs(folder):
         shutil.copy2(file, target)
     kept = copies(folder)
-    while len(kept) > 1 and (len(kept) > COPIES_MAX or sum(map(_size, kept)) > COPIES_BYTES_MAX):
+    while len(kept) > 1 and (len(kept) > COPIES_MAX or sum(map(size_of, kept)) > COPIES_BYTES_MAX):
         shutil.rmtree(kept.pop(0))
     return target
 
@@ -99,7 +101,3 @@ def copies(folder: Path) -> list[Path]:
 def unread(folder: Path) -> list[Path]:
     """Return the folders of copies that may have something the store has not."""
     return [copy for copy in copies(folder) if not (copy / READ).exists()]
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

@@ -10,9 +10,7 @@ from ..base import Filters, JobView, Verb, Walked
 from .book import Book
 from .changes import Changes
 from .commit import Commit
-from .listing import Listing, Position
-
-SLICE_S = 0.005  # of walking, before the loop gets its turn
+from .listing import SLICE_S, Listing, Position
 
 
 class BulkWalk:

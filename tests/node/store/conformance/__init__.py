@@ -4,11 +4,12 @@ from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
 from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
+from .editing import Editing
 from .grouping import Groups
-from .paging import Filtering, Moving, Paging
+from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
 from .pruning import Pruning
-from .queues import Holds, Queues
+from .queues import DeletingQueues, Holds, Queues, QueueSettingsKept
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .repeating import DeletedUids, IdempotencyKeys, KeptKeys
@@ -35,9 +36,13 @@ SUITE = (
     Reading,
     Paging,
     Filtering,
+    FilteringByJob,
     Moving,
     Changing,
     ChangingMany,
+    Editing,
+    DeletingQueues,
+    QueueSettingsKept,
     Groups,
     Pruning,
     Queues,

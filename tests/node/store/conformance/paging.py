@@ -225,3 +225,61 @@ class Moving:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert await bench.settle(job, State.COMPLETED) is Settled.APPLIED
+
+
+META = {
+    "text": b'{"shop": "a b", "n": {"shop": "x"}}',
+    "number": b'{"shop":7.50,"x":true}',
+    "null": b'{"shop":null,"x":false}',
+    "list": b'{"shop":["a b"]}',
+    "none": None,
+}
+
+
+class FilteringByJob:
+    """Filters that look into the job: its key, and members of its meta."""
+
+    @pytest.mark.parametrize(
+        ("meta", "found"),
+        [
+            ({"shop": "a b"}, ["text"]),
+            ({"shop": "7.50"}, ["number"]),
+            ({"shop": "7.5"}, []),
+            ({"shop": "null"}, ["null"]),
+            ({"shop": '["a b"]'}, []),
+            ({"x": "true"}, ["number"]),
+            ({"x": "true", "shop": "7.50"}, ["number"]),
+            ({"x": "true", "shop": "null"}, []),
+            ({"n": "x"}, []),
+            ({"other": "null"}, []),
+        ],
+    )
+    async def test_a_member_of_meta_is_compared_with_a_text(self, bench: Bench, meta: dict[str, str], found: list[str]):
+        uids = {name: await bench.add(meta=text) for name, text in META.items()}
+        await bench.kill_and_reopen()
+        assert await bench.walk(State.WAITING, meta=meta) == [uids[name] for name in found]
+
+    async def test_a_key_is_compared_as_a_whole(self, bench: Bench):
+        uids = [await bench.add(key=key) for key in ("a", "ab", None, "a")]
+        await bench.kill_and_reopen()
+        assert await bench.walk(State.WAITING, key="a") == [uids[0], uids[3]]
+        assert await bench.walk(State.WAITING, key="b") == []
+        for job in await bench.claim(4):
+            await bench.settle(job, State.COMPLETED, tries=1)
+        assert set(await bench.walk(State.COMPLETED, key="a")) == {uids[0], uids[3]}
+
+    async def test_they_examine_no_more_than_other_filters_do(self, bench: Bench):
+        await bench.reopen(scan_limit=3)
+        uids = [await bench.add(key="a" if n == 4 else None) for n in range(5)]
+        page = await bench.page(State.WAITING, key="a")
+        assert (page.jobs, page.scanned_to is not None) == ([], True)
+        page = await bench.page(State.WAITING, page.scanned_to, key="a")
+        assert [job.uid for job in page.jobs] == [uids[4]]
+
+    async def test_a_verb_for_many_takes_them_too(self, bench: Bench):
+        chosen = await bench.add(meta=b'{"shop":1}')
+        await bench.add(meta=b'{"shop":2}')
+        done = await bench.change_many(State.WAITING, Verb.CANCEL, meta={"shop": "1"})
+        assert (done.done, done.examined) == (1, 2)
+        await bench.kill_and_reopen()
+        assert await bench.walk(State.CANCELLED) == [chosen]

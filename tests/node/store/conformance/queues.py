@@ -1,9 +1,12 @@
 """What `counts`, `queues`, `oldest_waiting_ms` and `draining` promise."""
 
+import asyncio
+
 import pytest
 
 from taskpusher_node.lifecycle import STATES, State
-from taskpusher_node.store.base import Pause, Put, Verb
+from taskpusher_node.store.base import Changed, Pause, Put, Verb
+from taskpusher_node.store.queues import QueueSettings
 
 from ..bench import NAME, Bench, soon
 
@@ -162,3 +165,113 @@ class Queues:
         await bench.durable()
         await bench.kill_and_reopen()
         assert await bench.where() == {State.COMPLETED: [uid]}
+
+
+class QueueSettingsKept:
+    """What is said of a queue by hand is kept as a whole, and each time is a version."""
+
+    SETTINGS = QueueSettings(3, 10.0, 60.0, "node", b'{"timeout":5}')
+
+    async def test_settings_are_kept_over_a_kill_and_replaced_as_a_whole(self, bench: Bench):
+        await bench.pause("mail")
+        await bench.declare("mail", self.SETTINGS)
+        await bench.kill_and_reopen()
+        view = bench.store.queue("mail")
+        assert (view.concurrency, view.rate, view.per, view.scope, view.defaults, view.version) == (
+            3, 10.0, 60.0, "node", b'{"timeout":5}', 1,
+        )  # fmt: skip
+        assert bench.store.queue_defaults == {"mail": b'{"timeout":5}'}
+        assert view.pause is not None
+        await bench.declare("mail")
+        await bench.kill_and_reopen()
+        view = bench.store.queue("mail")
+        assert (view.concurrency, view.rate, view.per, view.scope, view.defaults, view.version) == (
+            None, None, 1.0, "cluster", None, 2,
+        )  # fmt: skip
+        assert bench.store.queue_defaults == {}
+
+    async def test_a_version_that_is_not_the_current_one_changes_nothing(self, bench: Bench):
+        assert await bench.declare("mail", version=1) is Put.CONFLICT
+        assert bench.store.queue("mail") is None
+        assert await bench.declare("mail", version=0) is Put.CREATED
+        assert await bench.declare("mail", self.SETTINGS, version=0) is Put.CONFLICT
+        assert bench.store.queue("mail").concurrency is None
+        assert await bench.declare("mail", self.SETTINGS, version=1) is Put.SAME
+        await bench.kill_and_reopen()
+        assert await bench.declare("mail", version=1) is Put.CONFLICT
+
+    async def test_a_pause_makes_no_version(self, bench: Bench):
+        await bench.declare("mail", self.SETTINGS)
+        await bench.pause("mail")
+        await bench.resume("mail")
+        assert await bench.declare("mail", version=1) is Put.SAME
+
+
+class DeletingQueues:
+    """An empty queue can be deleted with all that was said of it."""
+
+    async def test_a_deleted_queue_is_gone_over_a_kill_and_comes_anew_with_an_add(self, bench: Bench):
+        await bench.declare("mail", QueueSettings(concurrency=1, defaults=b'{"timeout":5}'))
+        await bench.pause("mail")
+        assert await bench.delete_queue("mail") is Changed.DONE
+        assert [queue.name for queue in bench.store.queues()] == ["default"]
+        await bench.kill_and_reopen()
+        assert [queue.name for queue in bench.store.queues()] == ["default"]
+        assert bench.store.queue_defaults == {}
+        uid = await bench.add(queue="mail")
+        view = bench.store.queue("mail")
+        assert (view.pause, view.declared, view.concurrency, view.version) == (None, False, None, 0)
+        assert await bench.run_all() == [uid]
+
+    @pytest.mark.parametrize("state", list(State))
+    async def test_a_queue_with_a_job_in_any_state_stays(self, bench: Bench, state: State):
+        await bench.bring(state, queue="mail")
+        assert await bench.delete_queue("mail") is Changed.WRONG_STATE
+        await bench.kill_and_reopen()
+        assert sum(bench.store.queue("mail").counts.values()) == 1
+
+    async def test_the_default_queue_stays_and_an_unknown_one_is_missing(self, bench: Bench):
+        assert await bench.delete_queue("default") is Changed.WRONG_STATE
+        assert await bench.delete_queue("mail") is Changed.MISSING
+
+    async def test_an_add_of_the_same_turn_keeps_it(self, bench: Bench):
+        await bench.declare("mail")
+        uid, deleted = await asyncio.gather(bench.add(queue="mail"), bench.delete_queue("mail"))
+        assert deleted is Changed.WRONG_STATE
+        await bench.kill_and_reopen()
+        assert bench.view(uid).spec.queue == "mail"
+        deleted, _ = await asyncio.gather(bench.delete_queue("other"), bench.declare("other"))
+        assert (deleted, bench.store.queue("other") is not None) == (Changed.MISSING, True)
+
+    async def test_a_deletion_and_an_add_right_behind_it_leave_a_new_queue(self, bench: Bench):
+        await bench.declare("mail", QueueSettings(concurrency=1))
+        deleted, uid = await asyncio.gather(bench.delete_queue("mail"), bench.add(queue="mail"))
+        assert deleted is Changed.DONE
+        await bench.kill_and_reopen()
+        view = bench.store.queue("mail")
+        assert (view.counts[State.WAITING], view.concurrency) == (1, None)
+        assert await bench.run_all() == [uid]
+
+    async def test_what_is_left_of_its_line_runs_nothing_twice(self, bench: Bench):
+        for uid in await bench.add_many(6, queue="mail"):
+            await bench.change(uid, Verb.CANCEL)
+            await bench.change(uid, Verb.DELETE)
+        assert await bench.delete_queue("mail") is Changed.DONE
+        uids = await bench.add_many(3, queue="mail")
+        assert await bench.run_all() == uids
+        assert bench.store.verification().step(1_000) == []
+
+    async def test_its_name_is_free_for_another(self, bench: Bench):
+        await bench.reopen(max_queues=2)
+        await bench.declare("one")
+        assert await bench.declare("two") is Put.NO_QUEUE
+        await bench.delete_queue("one")
+        assert await bench.declare("two") is Put.CREATED
+
+    async def test_its_jobs_are_counted_under_another_name(self, bench: Bench):
+        await bench.declare("mail")
+        assert "mail" in bench.store.tallies
+        await bench.delete_queue("mail")
+        assert "mail" not in bench.store.tallies
+        await bench.add(queue="mail")
+        assert bench.store.tallies["other"].added == 1

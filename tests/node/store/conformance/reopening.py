@@ -38,6 +38,10 @@ async def start(bench: Bench, uid: str) -> None:
     await bench.start()
 
 
+async def put_off(bench: Bench, uid: str) -> None:
+    await bench.edit(uid, due_ms=bench.now_ms + DUE_MS)
+
+
 async def expire(bench: Bench, uid: str) -> None:
     await bench.promote(30_000)
 
@@ -48,6 +52,7 @@ async def fall_due(bench: Bench, uid: str) -> None:
 
 MOVES: dict[Arrow, Callable[[Bench, str], Awaitable[None]]] = {
     (State.WAITING, State.RUNNING): start,
+    (State.WAITING, State.SCHEDULED): put_off,
     (State.WAITING, State.ERROR): expire,
     (State.WAITING, State.CANCELLED): doing(Verb.CANCEL),
     (State.SCHEDULED, State.WAITING): fall_due,
