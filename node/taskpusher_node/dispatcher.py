@@ -15,7 +15,7 @@ import structlog
 from taskpusher.job import Spec
 from taskpusher.masking import mask_text
 
-from .lifecycle import FINISHED, Head, State, Verdict
+from .lifecycle import FINISHED, Attempt, Head, State, Verdict
 from .retry import Kind, Outcome, judge, result_of, retry_after_s
 from .store.base import Claimed, Settled, Store, StoreBusy, StoreError, Token
 from .targets import Targets
@@ -143,6 +143,7 @@ class Dispatcher:
             for job in claimed:
                 if job.token in self._cancelled:
                     self._cancelled.discard(job.token)
+                    await self._settle(job, _never_begun(job.head))
                     self._wake.set()  # its slot is free again
                     continue
                 self.targets.began(job.spec.host)
@@ -233,6 +234,11 @@ class Dispatcher:
         while True:
             await asyncio.sleep(PROGRESS_EVERY_S)
             log.warning("stopping", calls=len(self._calls), claiming=self._claiming, **unfinished(self._store))
+
+
+def _never_begun(head: Head) -> Verdict:
+    """Return the verdict over a call whose job was cancelled before it began."""
+    return Verdict(State.CANCELLED, Attempt(head.attempt, head.started_ms or 0, 0.0, "cancelled"))
 
 
 def unfinished(store: Store) -> dict[str, int]:

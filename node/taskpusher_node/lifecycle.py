@@ -4,7 +4,7 @@
                 |                                  |
                 v        due, or run by hand       v
            +---------+ <---------------------- +-----------+
-      +--> | waiting |     later, by hand      | scheduled | <--+
+      +--> | waiting |  later, or not due yet  | scheduled | <--+
       |    +---------+ ----------------------> +-----------+    |
       |         |  |        expired               |  |          |
 inter-|   claim |  +-----------------> error <----+  |          | retry,
@@ -18,6 +18,8 @@ rupted|         v                        ^           |          | unreached
                 +---- cancel ---> cancelled <--------+---- waiting
 
 completed, error, cancelled --> waiting (retry by hand), or gone (DELETE, retention)
+
+A waiting job may be held by another one, of its ordered key or of its unique text: it is let go when that one ends.
 """
 
 from enum import StrEnum
@@ -114,6 +116,7 @@ class Head(Struct, frozen=True, array_like=True):
     held: int = 0  # by which others a waiting job is held, HELD_BY_ORDER | HELD_BY_UNIQUE
     snoozed_s: float = 0.0  # of all snoozes together
     lease_ms: int | None = None  # of a job that is handed off: until when
+    line: int = 0  # its place in the line of its ordered key, which a retry leaves as it is; 0 in none
 
 
 class Verdict(Struct, frozen=True):
@@ -140,6 +143,24 @@ def born(seq: int, now_ms: int, due_ms: int, ttl_s: float | None) -> Head:
     if due_ms > now_ms:
         return Head(State.SCHEDULED, seq, due_ms=due_ms, expires_ms=expires_ms)
     return Head(State.WAITING, seq, waiting_ms=now_ms, due_ms=due_ms, expires_ms=expires_ms)
+
+
+def held_back(head: Head, held: int, now_ms: int) -> Head:
+    """A job begins to wait behind others: those that `held` tells of; also one that is not due yet waits for them."""
+    return structs.replace(head, state=State.WAITING, waiting_ms=now_ms, held=held) if held else head
+
+
+def let_go(head: Head, bits: int, now_ms: int) -> Head:
+    """Others hold a waiting job no more; once none does it may be called, or is scheduled where it is not due yet."""
+    held = head.held & ~bits
+    if not held and (head.due_ms or 0) > now_ms:
+        return move(head, State.SCHEDULED, held=0, waiting_ms=None)
+    return structs.replace(head, held=held)
+
+
+def born_again(head: Head, fresh: Head) -> Head:
+    """A job that does not run takes other fields: all begins anew, but that no attempt is ever counted twice."""
+    return structs.replace(fresh, attempt=head.attempt, last=head.last)
 
 
 def claimed(head: Head, now_ms: int) -> Head:
@@ -194,7 +215,7 @@ def expires_anew(head: Head, ttl_s: float | None) -> Head:
 def expired(head: Head, now_ms: int) -> Head:
     """No try had begun when the job's ttl was over."""
     error = JobError("expired", "no try had begun when its ttl was over")
-    return move(head, State.ERROR, ended_ms=now_ms, error=error)
+    return move(head, State.ERROR, ended_ms=now_ms, error=error, held=0)
 
 
 def can_expire(head: Head) -> bool:
@@ -209,7 +230,7 @@ def scheduled_since_ms(head: Head, added_ms: int) -> int:
 
 def cancelled(head: Head, now_ms: int, attempt: Attempt | None) -> Head:
     """Cancelled by hand; `attempt` is the call that was aborted for it."""
-    return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last)
+    return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last, held=0)
 
 
 def retried(head: Head, seq: int, now_ms: int, ttl_s: float | None) -> Head:

@@ -20,6 +20,7 @@ from taskpusher.job import (
     QUEUE_RULE,
     STATUSES_SCHEMA,
     Backoff,
+    OnConflict,
     QueueName,
     Seconds,
     Spec,
@@ -28,6 +29,7 @@ from taskpusher.job import (
 )
 
 from .config import Config
+from .placing import UNORDERED, broken_order
 from .urls import CONTROL, URL_RULE, BadUrl, parse_url
 
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
@@ -74,7 +76,11 @@ _RULES = {
     "meta": "a JSON object",
     "redirects": "an integer from 0 to 10",
     "redact": "a list of at most 16 names of headers and query parameters, each of 1 to 64 characters",
+    "key": TEXT_RULE,
+    "ordered": "true or false",
     "idempotency_key": TEXT_RULE,
+    "unique": TEXT_RULE,
+    "on_conflict": "keep, replace or after",
     "uid": "a uid of this store",
 }
 
@@ -106,7 +112,11 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     meta: Raw = Raw()
     redirects: Annotated[int, Meta(ge=0, le=10)] | None = None
     redact: Annotated[tuple[RedactedName, ...], Meta(max_length=16)] | None = None
+    key: Text512 | None = None
+    ordered: bool | None = None
     idempotency_key: Text512 | None = None
+    unique: Text512 | None = None
+    on_conflict: OnConflict | None = None
     uid: str | None = None
 
 
@@ -255,8 +265,7 @@ class SpecBuilder:
             errors.append(("timeout", f"at most {config.max_timeout:g} s on this node"))
         success = _success(request.success, errors)
         meta = self._meta(request.meta, errors)
-        if request.idempotency_key is not None and not is_text(request.idempotency_key):
-            errors.append(("idempotency_key", TEXT_RULE))
+        self._place(request, errors)
         if request.uid is not None:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
@@ -282,7 +291,11 @@ class SpecBuilder:
             trace=trace,
             redirects=request.redirects or 0,
             redact=request.redact or (),
+            key=request.key,
+            ordered=request.ordered or False,
             idempotency_key=request.idempotency_key,
+            unique=request.unique,
+            on_conflict=request.on_conflict or "keep",
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -366,6 +379,18 @@ class SpecBuilder:
         if run_at_ms > now_ms + RUN_AT_MAX_MS:
             errors.append(("run_at", "at most ten years ahead"))
         return max(run_at_ms, 0)
+
+    def _place(self, request: AddRequest, errors: Errors) -> None:
+        """Look at what places the job among others."""
+        for name in ("key", "idempotency_key", "unique"):
+            text = getattr(request, name)
+            if text is not None and not is_text(text):
+                errors.append((name, TEXT_RULE))
+        if request.ordered:
+            given = {name: getattr(request, name) for name in UNORDERED}
+            errors += broken_order(key=request.key, given=given)
+        if request.on_conflict is not None and request.unique is None:
+            errors.append(("on_conflict", "only with unique"))
 
     def _check_uid(self, uid: str, now_ms: int, errors: Errors) -> None:
         name = uids.name_of(uid)

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from taskpusher import codec
 
-from .lifecycle import FINISHED, State
+from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State
 from .retry import NOT_REACHED
 from .status import Phase
-from .store.base import JobView, Pause, Place
+from .store.base import Held, JobView, Pause, Place
 from .targets import BY_ITSELF, TargetView
 
 AHEAD_MAX = 1_000  # jobs that are counted
@@ -37,6 +37,7 @@ class Around(Struct, frozen=True):
     place: Place
     target: TargetView
     slots: Slots
+    others: Held = Held()
 
 
 class Why(Struct, frozen=True):
@@ -50,7 +51,7 @@ def why(job: JobView, around: Around) -> Why:
     """Return why a job does not run now, or what it does instead."""
     if job.head.state is not State.WAITING:
         return _not_waiting(job)
-    for look in (_node, _paused, _held, _suspect, _host_full, _in_line, _slots):
+    for look in (_node, _in_order, _unique, _paused, _held, _suspect, _host_full, _in_line, _slots):
         found = look(job, around)
         if found is not None:
             return found
@@ -92,6 +93,29 @@ def _node(_: JobView, around: Around) -> Why | None:
     if not parked and around.slots.claiming and around.phase not in (Phase.STALLED, Phase.FAILED):
         return None
     return _because(around.phase.value, f"the node begins no call of it: {around.reason or 'it is stopping'}")
+
+
+def _in_order(job: JobView, around: Around) -> Why | None:
+    if not job.head.held & HELD_BY_ORDER:
+        return None
+    others = around.others
+    more = others.ahead > AHEAD_MAX
+    ahead = min(others.ahead, AHEAD_MAX)
+    jobs = f"more than {ahead:,} jobs go" if more else "1 job goes" if ahead == 1 else f"{ahead} jobs go"
+    sentence = f"jobs of its key run one at a time, in order: {jobs} before it, first {others.first}{_open(others)}"
+    return _because("order", sentence, first=others.first, ahead=ahead, more=more, closing=others.closing)
+
+
+def _unique(job: JobView, around: Around) -> Why | None:
+    if not job.head.held & HELD_BY_UNIQUE:
+        return None
+    others = around.others
+    sentence = f"it follows {others.unique}, which has its unique text{_open(others) or ' and has not ended'}"
+    return _because("unique", sentence, uid=others.unique, closing=others.closing)
+
+
+def _open(others: Held) -> str:
+    return ", which was cancelled and whose call is not closed yet" if others.closing else ""
 
 
 def _paused(job: JobView, around: Around) -> Why | None:

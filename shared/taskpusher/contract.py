@@ -31,7 +31,7 @@ class Text:
     text: str  # what is in it
 
 
-Answer = Any  # the type of a JSON document, a Text, or None where there is no body
+Answer = Any  # the type of a JSON document, a Text, both of them, or None where there is no body
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -22,6 +22,7 @@ Concurrency = Annotated[int, Meta(ge=1, le=1_000_000)]
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
 Per = Annotated[float, Meta(gt=0, le=86_400)]
 Seconds = Annotated[float, Meta(ge=0, le=315_360_000)]  # ten years
+OnConflict = Literal["keep", "replace", "after"]
 QueueName = Annotated[str, Meta(pattern=rf"\A{_QUEUE.pattern}\Z")]
 
 
@@ -80,7 +81,7 @@ class Spec(Struct, frozen=True, array_like=True):
     ordered: bool = False  # one at a time with the others of its key, in order of arrival
     idempotency_key: str | None = None
     unique: str | None = None  # at most one unfinished job of this text
-    on_conflict: str = "keep"  # what an add does that finds one
+    on_conflict: OnConflict = "keep"  # what an add does that finds one
     limit: Limit | None = None
     callback: Callback | None = None
     callback_of: str | None = None  # uid of the job whose end this one tells

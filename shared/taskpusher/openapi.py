@@ -67,7 +67,8 @@ class _Schemas:
         kinds = [*path_fields.values()]
         problems: set[type[Problem]] = set()
         for operation in operations:
-            kinds += [*operation.answers.values(), *operation.bodies.values(), operation.fields]
+            answers = [kind for answer in operation.answers.values() for kind in _kinds(answer)]
+            kinds += [*answers, *operation.bodies.values(), operation.fields]
             problems.update(_problems(operation))
         self._kinds = [kind for kind in kinds if kind is not None and not isinstance(kind, Text)]
         made, components = msgspec.json.schema_components(self._kinds, schema_hook=schema_of, ref_template=_SCHEMAS)
@@ -114,7 +115,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
         described["requestBody"] = {"content": content}
     responses: Json = described["responses"]
     for status, kind in operation.answers.items():
-        responses[str(status)] = _response(_said(status, kind), _answer_content(kind, schemas))
+        said = " ".join(_said(status, one) for one in _kinds(kind)) or HTTPStatus(status).phrase
+        content = {media: made for one in _kinds(kind) for media, made in _answer_content(one, schemas).items()}
+        responses[str(status)] = _response(said, content)
     for status, problems in _by_status(_problems(operation)).items():
         content = {"application/problem+json": {"schema": _any_of([_ref(problem) for problem in problems])}}
         response = responses.setdefault(str(status), _response("; ".join(p.title for p in problems), {}))
@@ -179,6 +182,11 @@ def _response(description: str, content: Json) -> Json:
         "headers": {headers.VERSION: {"$ref": "#/components/headers/Version"}},
     }
     return response | ({"content": content} if content else {})
+
+
+def _kinds(answer: Answer) -> tuple[Answer, ...]:
+    """Return each of the bodies that an answer may have."""
+    return answer if isinstance(answer, tuple) else (answer,)
 
 
 def _said(status: int, kind: Answer) -> str:

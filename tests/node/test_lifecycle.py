@@ -33,7 +33,7 @@ from taskpusher_node.lifecycle import (
 ARROWS = {
     ("scheduled", "waiting"),  # due, or run by hand
     ("waiting", "running"),  # claim
-    ("waiting", "scheduled"),  # put off by hand
+    ("waiting", "scheduled"),  # put off by hand, or let go by another job and not due yet
     ("running", "completed"),  # verdict
     ("running", "error"),  # verdict, third crash
     ("running", "scheduled"),  # retry, unreached

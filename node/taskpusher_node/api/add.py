@@ -56,7 +56,7 @@ class AddApi:
             NDJSON: Text(NDJSON, "A job a line, as in application/json; any number of lines."),
         },
         answers={
-            200: Text(NDJSON, "An answer a line; the last one has done, stored and failed."),
+            200: (answers.Added, Text(NDJSON, "As NDJSON: an answer a line; the last has done, stored and failed.")),
             201: answers.Added | list[answers.OneOfMany],
             207: list[answers.OneOfMany],
             422: list[answers.OneOfMany],
@@ -243,7 +243,10 @@ def _stalled() -> errors.Stalled:
 
 def _told(placed: Placed) -> tuple[int, dict[str, Any]]:
     """Return (status, what is answered) of a job that is in the store."""
-    return 201 if placed.put is Put.CREATED else 200, {"uid": placed.uid}
+    told: dict[str, Any] = {"uid": placed.uid}
+    if placed.put is Put.DEDUPLICATED or placed.put is Put.REPLACED:
+        told[placed.put.value] = True
+    return 201 if placed.put is Put.CREATED else 200, told
 
 
 async def _write_all(response: web.StreamResponse, told: asyncio.Queue[bytes]) -> None:

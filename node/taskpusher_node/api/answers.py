@@ -4,12 +4,15 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from taskpusher.job import OnConflict
+
 from ..lifecycle import State
 from ..rates import Range
 from ..status import Phase
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Json = Any
+HeldBy = Literal["order", "unique"]
 
 
 class Counts(TypedDict):
@@ -24,9 +27,11 @@ class Counts(TypedDict):
 
 
 class Added(TypedDict):
-    """A job that is stored."""
+    """A job that is stored, or the one that stands for it: as it is, or with the new fields."""
 
     uid: str
+    deduplicated: NotRequired[Literal[True]]
+    replaced: NotRequired[Literal[True]]
 
 
 class BrokenRule(TypedDict):
@@ -53,6 +58,8 @@ class OneOfMany(TypedDict):
 
     uid: NotRequired[str]
     status: NotRequired[Literal[200, 201]]
+    deduplicated: NotRequired[Literal[True]]
+    replaced: NotRequired[Literal[True]]
     error: NotRequired[ProblemTold]
 
 
@@ -126,7 +133,11 @@ class Asked(TypedDict):
     meta: Json
     redirects: int
     redact: tuple[str, ...]
+    key: str | None
+    ordered: bool
     idempotency_key: str | None
+    unique: str | None
+    on_conflict: OnConflict
 
 
 class Job(Asked, Times):
@@ -141,6 +152,7 @@ class Job(Asked, Times):
     unreached: int
     snoozes: int
     crashes: int
+    held_by: HeldBy | None
     error: ErrorTold | None
     response: ResponseTold | None
     attempts: list[AttemptTold]
@@ -156,9 +168,11 @@ class JobListed(Times):
     priority: int
     method: str
     url: str
+    key: str | None
     meta: Json
     node: str
     tries: int
+    held_by: HeldBy | None
     error: ErrorTold | None
 
 

@@ -9,7 +9,7 @@ from taskpusher.contract import operation
 from taskpusher.web import json_response
 
 from ..status import Status
-from ..store.base import Store
+from ..store.base import Held, Store
 from ..targets import Targets
 from ..why import AHEAD_MAX, Around, Slots, why
 from . import answers, shapes
@@ -54,6 +54,7 @@ class ExplainApi:
             place=self._store.place(uid, AHEAD_MAX + 1),
             target=self._targets.view(job.spec.host, self._now_ms()),
             slots=self._slots(),
+            others=self._store.held(uid, AHEAD_MAX + 1) if job.head.held else Held(),
         )
         told = why(job, around)
         shape: answers.WhyTold = {"uid": job.uid, "state": job.head.state, "why": told.sentence, "facts": told.facts}

@@ -127,7 +127,11 @@ class JobsApi:
             case Changed.WRONG_STATE:
                 view = self._store.get(uid)
                 state = view.head.state if view is not None else "gone"
-                raise errors.WrongState(f"a job that is {state} takes no {verb}")
+                held = "held by another job" if view is not None and view.head.held else state
+                raise errors.WrongState(f"a job that is {held} takes no {verb}")
+            case Changed.TAKEN:
+                other = self._store.held(uid, 1).unique
+                raise errors.WrongState(f"job {other} has its unique text, and has not ended")
 
     def _answer(self, uid: str, *, reveal: bool = False) -> web.Response:
         view = self._store.get(uid, attempts=True)

@@ -8,7 +8,7 @@ from taskpusher.histogram import quantile
 from taskpusher.job import Backoff, Spec
 from taskpusher.masking import mask_headers, mask_url
 
-from ..lifecycle import Attempt, JobError, Response, State, snippet
+from ..lifecycle import HELD_BY_ORDER, Attempt, Head, JobError, Response, State, snippet
 from ..rings import Bucket
 from ..store.base import GroupView, JobView, Pause, QueueView
 from ..targets import TargetView
@@ -38,6 +38,7 @@ def job(view: JobView, node: str, *, reveal: bool = False) -> answers.Job:
         "unreached": head.unreached,
         "snoozes": head.snoozes,
         "crashes": head.crashes,
+        "held_by": _held_by(head),
         "error": _error(head.error),
         "response": (
             _response(head.last.response, spec, reveal=reveal) if head.last is not None and not running else None
@@ -57,10 +58,12 @@ def listing_item(view: JobView, node: str) -> answers.JobListed:
         "priority": spec.priority,
         "method": spec.method,
         "url": mask_url(spec.url, spec.redact),
+        "key": spec.key,
         "meta": _meta(spec),
         **_times(view),
         "node": node,
         "tries": head.tries,
+        "held_by": _held_by(head),
         "error": _error(head.error),
     }
 
@@ -181,7 +184,11 @@ def _fields(spec: Spec, *, reveal: bool) -> answers.Asked:
         "meta": _meta(spec),
         "redirects": spec.redirects,
         "redact": spec.redact,
+        "key": spec.key,
+        "ordered": spec.ordered,
         "idempotency_key": spec.idempotency_key,
+        "unique": spec.unique,
+        "on_conflict": spec.on_conflict,
     }
 
 
@@ -204,6 +211,13 @@ def _times(view: JobView) -> answers.Times:
         "started_at": codec.to_time(head.started_ms),
         "ended_at": codec.to_time(head.ended_ms),
     }
+
+
+def _held_by(head: Head) -> answers.HeldBy | None:
+    """Return what is named of the two that may hold a job: of both, the line that it stands in."""
+    if head.held & HELD_BY_ORDER:
+        return "order"
+    return "unique" if head.held else None
 
 
 def _error(error: JobError | None) -> answers.ErrorTold | None:

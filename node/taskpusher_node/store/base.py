@@ -85,6 +85,8 @@ class Put(StrEnum):
     CREATED = "created"
     SAME = "same"  # this very job is there already
     CONFLICT = "conflict"  # another job has its uid, or a queue another version
+    DEDUPLICATED = "deduplicated"  # the unfinished job of its unique text stands for it
+    REPLACED = "replaced"  # that job has taken its fields
     MISMATCH = "mismatch"  # its idempotency key was given to an add of other fields
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
     BUSY = "busy"  # it has to be looked up first, and the engine stalls: nothing was stored
@@ -156,6 +158,19 @@ class Place(Struct, frozen=True):
     suspect_runs: bool = False
 
 
+class Held(Struct, frozen=True):
+    """By whom a job is held: uids of the first of its ordered line, `ahead` in which are before it, and of its text.
+
+    Of a finished job `unique` is the one that has its text now. `closing` tells that one of them was cancelled, and
+    its call is not closed.
+    """
+
+    first: str | None = None
+    ahead: int = 0
+    unique: str | None = None
+    closing: bool = False
+
+
 class Page(Struct, frozen=True):
     """A part of a listing, and the opaque position up to which entries were examined; None when it is exhausted."""
 
@@ -204,6 +219,7 @@ class Changed(StrEnum):
     DONE = "done"
     ALREADY = "already"
     WRONG_STATE = "wrong-state"
+    TAKEN = "taken"  # another job of its unique text has not ended
     MISSING = "missing"
     NO_QUEUE = "no-queue"  # it would make one more queue than allowed
 
@@ -402,7 +418,11 @@ class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
         """
 
     async def settle(self, token: Token, verdict: Verdict) -> Settled:
-        """Write where a call that has ended leaves its job. A token that is not that of a running call is dropped."""
+        """Write where a call that has ended leaves its job. A token that is not that of a running call is dropped.
+
+        The jobs that this one held are let go. Where it was cancelled meanwhile, they are so by this: every call that
+        was claimed has to be settled once it is closed.
+        """
 
     async def promote(self, now_ms: int) -> int | None:
         """Make ready what is due, end what has expired, resume queues, forget adds that can no longer be repeated.
@@ -416,6 +436,9 @@ class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
 
     def place(self, uid: str, count: int) -> Place:
         """Return what stands before a job, at most `count` jobs of it."""
+
+    def held(self, uid: str, count: int) -> Held:
+        """Return by which others a job is held, or would be if it were retried; of its line at most `count` count."""
 
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing; a plain uid is taken for `after` too. Raises UnknownPosition.

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
+from . import model_ties
 from .model_repeats import Repeats
+from .model_ties import Open
 
 UNFINISHED = (State.WAITING, State.SCHEDULED)
 
@@ -25,6 +27,11 @@ class Job:
     expires_ms: int | None
     waiting_ms: int = 0
     key: str | None = None
+    line: str | None = None  # its ordered key
+    line_place: int = 0
+    text: tuple[str | None, str] | None = None  # its unique text, in its scope
+    turn: int = 0  # among those of its text
+    held: int = 0
     attempt: int = 0
     tries: int = 0
     unreached: int = 0
@@ -49,6 +56,7 @@ class Model:
     pauses: dict[str, int | None] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=Repeats)
+    open: dict[str, Open] = field(default_factory=dict)  # by uid and attempt
     last_place: int = 0
 
     def place(self) -> int:
@@ -77,6 +85,29 @@ class Model:
         t_ms = due_ms if delay_ms > 0 else now_ms
         self.jobs[uid] = Job(uid, *lane, ttl_ms, state, self.place(), t_ms, due_ms, expires_ms, now_ms)
 
+    def tie(self, job: Job, line: str | None, text: tuple[str | None, str] | None, now_ms: int) -> None:
+        """A job has come, or come back, to the end of its ordered line and behind those of its text."""
+        job.line, job.text = line, text
+        job.line_place = job.turn = job.place
+        job.held = model_ties.held(self, job)
+        if job.held and job.state is State.SCHEDULED:
+            job.state, job.t_ms = State.WAITING, now_ms
+
+    def take_fields(self, job: Job, other: Job, now_ms: int) -> None:
+        """A job that does not run takes the fields of an add; `other` is what that would have been."""
+        turn = job.turn
+        for name in ("queue", "host", "priority", "ttl_ms", "state", "place", "t_ms", "due_ms", "expires_ms"):
+            setattr(job, name, getattr(other, name))
+        job.waiting_ms, job.tries, job.unreached, job.crashes = now_ms, 0, 0, 0
+        self.tie(job, other.line, job.text, now_ms)
+        job.turn = turn
+        job.held = model_ties.held(self, job)
+        self.let_go(now_ms)
+
+    def let_go(self, now_ms: int) -> None:
+        """Who is held by others follows from all jobs."""
+        model_ties.let_go(self, now_ms)
+
     def may_be_claimed(self, now_ms: int) -> list[Job]:
         """Return what a claim may take; of the suspects none while one runs."""
         running = self.those(State.RUNNING)
@@ -85,7 +116,8 @@ class Model:
         return [
             job
             for job in self.those(State.WAITING)
-            if job.queue not in self.pauses
+            if not job.held
+            and job.queue not in self.pauses
             and job.host not in full
             and not (job.crashes and suspect_runs)
             and not self.is_over(job, now_ms)
@@ -112,8 +144,11 @@ class Model:
 
     def end(self, job: Job, to: State, now_ms: int) -> None:
         """A job has ended."""
+        if to is State.CANCELLED and job.state is State.RUNNING and (job.line or job.text):
+            self.open[f"{job.uid} {job.attempt}"] = Open(job.line, job.text)
         job.state, job.t_ms = to, now_ms
         self.repeats.ended(job.key, job.uid, now_ms)
+        self.let_go(now_ms)
 
     def delete(self, job: Job) -> None:
         """A job goes, by hand or pruned."""
@@ -160,6 +195,7 @@ class Model:
         job.due_ms = now_ms
         job.tries = job.unreached = job.crashes = 0
         job.expires_ms = None if job.ttl_ms is None else now_ms + job.ttl_ms
+        self.tie(job, job.line, job.text, now_ms)
 
     def crash(self, now_ms: int) -> None:
         """The process went down."""
@@ -169,6 +205,8 @@ class Model:
                 self.end(job, State.ERROR, now_ms)
             else:
                 self.put_back(job)
+        self.open.clear()
+        self.let_go(now_ms)
 
     def finished(self) -> list[Job]:
         """Return what has ended."""

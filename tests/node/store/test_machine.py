@@ -16,6 +16,7 @@ from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
 
+from . import model_ties
 from .bench import Bench, close
 from .conftest import RocksEngine
 from .model import UNFINISHED, Job, Model
@@ -27,6 +28,9 @@ HOSTS = st.sampled_from(["a:1", "b:1"])
 PRIORITIES = st.sampled_from([0, 0, 0, 1, -1])
 DELAYS = st.sampled_from([0, 0, 0, -5, 1, 50, 200])
 TTLS = st.sampled_from([None, None, 1, 60, 300])
+KEYS = st.sampled_from([("k", True), ("k", True), ("k", False), ("m", True), (None, False)])
+TEXTS = st.sampled_from([None, "t", "t"])
+CONFLICTS = st.sampled_from(["keep", "replace", "after"])
 ENDS = st.sampled_from([State.COMPLETED, State.ERROR, State.SCHEDULED, State.SCHEDULED, State.WAITING, State.WAITING])
 EDITS = st.fixed_dictionaries(
     {},
@@ -48,6 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.bench = Bench(RocksEngine(Path(self.folder.name)))
         self.model = Model()
         self.tokens: dict[str, Claimed] = {}
+        self.closing: list[Claimed] = []  # their jobs were cancelled
         self.specs: dict[str, Spec] = {}  # of all that was ever added
         self.looking: Verification | None = None
         self.fault: BaseException | None = None
@@ -133,6 +138,52 @@ class StoreMachine(RuleBasedStateMachine):
                 self.model.add(job.uid, self.now_ms, 0, None, ("default", "a:1", priority))
                 self.model.jobs[job.uid].key = text
 
+    @rule(
+        keys=st.lists(KEYS, min_size=1, max_size=3), text=TEXTS, on_conflict=CONFLICTS, delay_ms=DELAYS, ttl_ms=TTLS,
+        queue=QUEUES, host=HOSTS,
+    )  # fmt: skip
+    def put_tied(self, *, keys: list, text: str | None, on_conflict: str, delay_ms: int, ttl_ms: int | None,
+                 queue: str, host: str):  # fmt: skip
+        jobs = [
+            self.bench.job(
+                uid=self.bench.fresh_uid(),
+                queue=queue,
+                host=host,
+                key=key,
+                ordered=ordered,
+                unique=text,
+                on_conflict=on_conflict,
+                delay_ms=0 if ordered else delay_ms,
+                ttl_s=None if ttl_ms is None else ttl_ms / 1_000,
+            )
+            for key, ordered in keys
+        ]
+        placed = self.do(self.bench.place(*jobs))
+        for job, each in zip(jobs, placed, strict=True):
+            spec = job.spec
+            line = spec.key if spec.ordered else None
+            unique = (spec.key, text) if text is not None else None
+            put, there = model_ties.meet(self.model, unique, on_conflict)
+            assert each == (put, there.uid if there is not None else job.uid)
+            if put is Put.DEDUPLICATED:
+                continue
+            self.model.add(job.uid, self.now_ms, job.due_ms - job.added_ms, ttl_ms, (queue, host, 0))
+            new = self.model.jobs[job.uid]
+            if there is not None:
+                new.line = self.model.jobs.pop(job.uid).line = line
+                self.model.take_fields(there, new, self.now_ms)
+            else:
+                self.specs[job.uid] = spec
+                self.model.tie(new, line, unique, self.now_ms)
+
+    @precondition(lambda self: self.closing)
+    @rule(which=ANY)
+    def close_call(self, which: int):
+        token = self.closing.pop(which % len(self.closing))
+        assert self.do(self.bench.settle(token, State.COMPLETED)) is Settled.FENCED
+        self.model.open.pop(f"{token.uid} {token.token.attempt}", None)
+        self.model.let_go(self.now_ms)
+
     @precondition(lambda self: self.model.repeats.deleted)
     @rule(which=ANY, same=st.booleans())
     def put_what_was_deleted(self, *, which: int, same: bool):
@@ -169,6 +220,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def take(self, n: int) -> list[Claimed]:
         """Claim, and check that the best were taken."""
+        self.do(self.bench.durable())  # only then is there what others have let go
         claimed = self.do(self.bench.claim(n))
         for job in claimed:
             self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms))
@@ -223,6 +275,8 @@ class StoreMachine(RuleBasedStateMachine):
         """Tell whether a verb does anything."""
         if verb is Verb.RUN:
             return job.state is State.SCHEDULED
+        if verb is Verb.RETRY and not model_ties.may_be_retried(self.model, job):
+            return False
         return (job.state in FINISHED) is (verb is not Verb.CANCEL)
 
     def apply(self, job: Job, verb: Verb) -> None:
@@ -234,7 +288,8 @@ class StoreMachine(RuleBasedStateMachine):
         elif verb is Verb.RUN:
             self.model.wait(job, self.now_ms)
         else:
-            self.tokens.pop(job.uid, None)
+            if job.uid in self.tokens:
+                self.closing.append(self.tokens.pop(job.uid))
             self.model.end(job, State.CANCELLED, self.now_ms)
 
     @precondition(lambda self: self.model.jobs)
@@ -265,7 +320,7 @@ class StoreMachine(RuleBasedStateMachine):
     def change_many(self, *, state: State, verb: Verb, queue: str | None, limit: int, parts: int, dry_run: bool):
         verb = verb if state in VERB_STATES[verb] else Verb.CANCEL if state not in FINISHED else Verb.DELETE
         listed = [self.model.jobs[uid] for uid in self.model.listing(state)]
-        chosen = [job for job in listed if queue in (None, job.queue)][: limit * parts]
+        chosen = [job for job in listed if queue in (None, job.queue)]
         done, position = 0, None
         for _ in range(parts):
             walked = self.do(
@@ -282,10 +337,23 @@ class StoreMachine(RuleBasedStateMachine):
             done, position = done + walked.done, walked.scanned_to
             if position is None:
                 break
-        assert done == len(chosen)
+        if dry_run:
+            assert done == len(chosen[: limit * parts])
+            return
+        expected = 0
         for job in chosen:
-            if not dry_run:
+            if expected < limit * parts and job.state is state and self.allowed(job, verb):
                 self.apply(job, verb)
+                expected += 1
+        came = [job for job in self.those_that_came(state, listed) if queue in (None, job.queue)]
+        for job in came[: done - expected]:  # let go by a job before it, and so met by the walk
+            self.apply(job, verb)
+            expected += 1
+        assert done == expected
+
+    def those_that_came(self, state: State, listed: list[Job]) -> list[Job]:
+        """Return who is in a state now and was not before."""
+        return [self.model.jobs[uid] for uid in self.model.listing(state) if self.model.jobs[uid] not in listed]
 
     @rule(queue=QUEUES, for_ms=st.sampled_from([None, 10, 500]))
     def pause(self, queue: str, for_ms: int | None):
@@ -324,6 +392,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.do(self.bench.kill_and_reopen())
         self.looking = None
         self.tokens.clear()
+        self.closing.clear()
         self.model.limits.clear()
         self.model.crash(self.now_ms)
         self.read_little_ahead()
@@ -333,6 +402,9 @@ class StoreMachine(RuleBasedStateMachine):
         for uid in list(self.tokens):
             self.interrupt(uid)
         self.do(self.bench.reopen())
+        self.closing.clear()
+        self.model.open.clear()
+        self.model.let_go(self.now_ms)
         self.looking = None
         self.model.limits.clear()
         self.read_little_ahead()
@@ -370,6 +442,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert head.state is job.state
             assert (head.attempt, head.tries, head.unreached, head.crashes) == job.counters
             assert head.expires_ms == job.expires_ms
+            assert head.held == job.held
 
     @invariant()
     def the_oldest_agrees(self):
@@ -384,11 +457,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.resume(queue)
         for host in list(self.model.limits):
             self.limit_host(host, None)
+        while self.closing:
+            self.close_call(0)
         self.promote(1_000)
         while self.take(10) or self.tokens:
             for uid in list(self.tokens):
                 self.do(self.bench.settle(self.tokens.pop(uid), State.COMPLETED, tries=1))
                 self.model.settle(self.model.jobs[uid], State.COMPLETED, self.now_ms, 0, (1, 0))
+            self.promote(1_000)  # who was let go may not have been due
         assert self.model.those(State.WAITING, State.RUNNING, State.SCHEDULED) == []
         self.listings_agree()
         assert self.bench.store.verification().step(10_000) == []

@@ -12,8 +12,8 @@ from taskpusher.job import DEFAULT_QUEUE, Spec
 from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
 from ...retry import SUCCESS, Kind, result_of
-from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Totals, tally_name
-from . import keys, records
+from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Token, Totals, tally_name
+from . import keys, records, ties
 from .db import Batch, Database
 from .groups import Groups
 from .lanes import Entry, Lanes
@@ -61,6 +61,8 @@ class Book:
         self.groups = Groups()
         self.calls: dict[bytes, Call] = {}
         self.editing: dict[bytes, Edit] = {}  # until they are durable their jobs are not claimed
+        self.closing: dict[Token, Call] = {}  # their jobs are cancelled, and they keep their slots until they end
+        self.releasing: set[bytes] = set()  # let go by others, and not durably so: not to be claimed
         self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
@@ -185,13 +187,17 @@ class Book:
         group = self.groups.enter(job_id, spec, head) if state is State.ERROR else ""
         batch.put(key, records.listing_value(spec, head, group))
         if state is State.WAITING:
-            batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
+            if not head.held:
+                batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
             self.first_waiting = min(self.first_waiting, key)
         elif state is State.SCHEDULED:
             self.first_due = min(self.first_due, key)
         elif t_ms < self._swept_ms:  # the clock has stepped back
             self.ended_since[state] = min(self.ended_since[state], t_ms)
         self.put_expiry(batch, job_id, head)
+        if ties.is_tied(spec) and state not in FINISHED:
+            for tie, value in ties.entries(job_id, spec, head):
+                batch.put(tie, value)
         self.count(spec.queue, state, 1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, state, 1)
@@ -207,10 +213,14 @@ class Book:
 
     def leave(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """Take out what `enter` put for this head. A running job still has the entries of its waiting."""
+        if ties.is_tied(spec) and head.state not in FINISHED:
+            for tie, _ in ties.entries(job_id, spec, head):
+                batch.delete(tie)
         running = head.state is State.RUNNING
         if running or head.state is State.WAITING:
             batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
-            batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
+            if not head.held:
+                batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
         else:
             key = keys.listing_key(head.state, keys.listing_time_ms(head), job_id)
             # of an error the entry knows its group, which another release might name otherwise
@@ -336,13 +346,22 @@ class Book:
         """What was entered is durable: let a waiting job be claimed, and tell when a scheduled one is due."""
         job_id, spec, head = job
         self.durable_seq = max(self.durable_seq, head.seq)
+        let_go = job_id in self.releasing and not head.held
+        if let_go:
+            self.releasing.discard(job_id)
         if head.expires_ms is not None:
             self.events.due(head.expires_ms)
         if head.state is State.SCHEDULED:
             self.events.due(head.due_ms or 0)
-        elif self.parked_at is None or head.seq <= self.parked_at:
-            self.lanes.add(*self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
+        elif not head.held and (self.parked_at is None or head.seq <= self.parked_at):
+            ready = self.lanes.release if let_go else self.lanes.add
+            ready(*self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
             self.events.woke()
+
+    def drop(self, spec: Spec, head: Head) -> None:
+        """A job has left the head that it had: where it was ready, it is so no more."""
+        if head.state is State.WAITING and not head.held:
+            self.lanes.drop(self.lane(spec, head)[0], head.seq)
 
     def _waits(self, entry: Entry) -> bool:
         birth = self.birth(entry.id)
@@ -360,7 +379,8 @@ class Book:
             _, seq, job_id = keys.parse_ready(key)
             if seq > last:
                 return entries, True
-            entries.append(Entry(seq, job_id, int.from_bytes(value)))
+            if job_id not in self.releasing:
+                entries.append(Entry(seq, job_id, int.from_bytes(value)))
         return entries, len(found) == n
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 
+from msgspec import structs
+
 from taskpusher.job import Spec
 
 from ...lifecycle import FINISHED, Attempt, Head, State, Verdict, cancelled, ready, retried
 from ..base import Changed, Token, Verb
-from . import ends, keys, records
+from . import ends, followers, keys, records
 from .book import Book, Call
 from .commit import Commit
+from .followers import Ready
 from .lanes import Entry
+from .ties import held_by, is_tied
 
 
 class Changes:
@@ -36,17 +40,19 @@ class Changes:
         self._commit.hides_changes = True
         self._book.leave(batch, job_id, spec, before)
         self._book.store(batch, job_id, spec, head)
-        if head.state in FINISHED:
-            ends.ended(self._book, batch, job_id, spec, head)
-        if before.state is State.WAITING:
-            self._book.lanes.drop(self._book.lane(spec, before)[0], before.seq)
+        self._book.drop(spec, before)
         self._tell(job_id, spec, head)
+        if head.state in FINISHED:
+            self._ended(job_id, spec, before, head)
 
     def end_call(self, call: Call, head: Head) -> None:
-        """Write the head that a call leaves behind; its slot is free at once."""
+        """Write the head that a call leaves behind; its slot is free, but for one that is cancelled and not closed."""
         book, batch = self._book, self._commit.batch()
         del book.calls[call.id]
-        book.free_slot(call.slot)
+        if head.state is State.CANCELLED:
+            book.closing[Token(call.uid, call.head.attempt)] = call
+        else:
+            book.free_slot(call.slot)
         book.lanes.ended(call.lane_host)
         if call.lane_host == keys.SUSPECTS:
             book.lanes.ended(call.spec.host.encode())
@@ -66,13 +72,32 @@ class Changes:
             return
         book.leave(batch, call.id, call.spec, call.head)
         book.store(batch, call.id, call.spec, head)
-        if head.state in FINISHED:
-            ends.ended(book, batch, call.id, call.spec, head)
         self._tell(call.id, call.spec, head)
+        if head.state in FINISHED:
+            self._ended(call.id, call.spec, call.head, head)
+
+    def close_call(self, token: Token, now_ms: int) -> None:
+        """The call of a job that was cancelled is closed: its slot is free, and so are those that its job held."""
+        call = self._book.closing.pop(token, None)
+        if call is None:
+            return
+        self._book.free_slot(call.slot)
+        if is_tied(call.spec):
+            holds = held_by(call.spec, call.head)
+            self._announce(followers.closed(self._book, self._commit.batch(), call.id, token.attempt, holds, now_ms))
 
     def apply(self, job_id: bytes, spec: Spec, head: Head, verb: Verb, now_ms: int) -> Changed:
         """Do what a verb says, where the job's state allows it."""
         return self._verbs[verb](job_id, spec, head, now_ms)
+
+    def _ended(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
+        self._announce(ends.ended(self._book, self._commit.batch(), job_id, spec, before, head))
+
+    def _announce(self, jobs: list[Ready]) -> None:
+        for job in jobs:
+            self._commit.hides_changes = True
+            self._commit.flush_soon()
+            self._commit.after_flush(self._book.announce, job)
 
     def _tell(self, job_id: bytes, spec: Spec, head: Head) -> None:
         if head.state in FINISHED:
@@ -83,7 +108,14 @@ class Changes:
     def _retry(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
         if head.state not in FINISHED:
             return Changed.WRONG_STATE
-        self.replace(job_id, spec, head, retried(head, self._book.next_seq(), now_ms, spec.ttl_s))
+        seq = self._book.next_seq()
+        again = retried(head, seq, now_ms, spec.ttl_s)
+        if is_tied(spec):
+            held = followers.held_on_return(self._book, spec)
+            if held is None:
+                return Changed.TAKEN
+            again = structs.replace(again, line=seq if spec.ordered else 0, held=held)
+        self.replace(job_id, spec, head, again)
         ends.revived(self._book, self._commit.batch(), job_id, spec)
         return Changed.DONE
 
@@ -105,7 +137,7 @@ class Changes:
         if head.state is State.SCHEDULED:
             self.replace(job_id, spec, head, ready(head, self._book.next_seq(), now_ms))
             return Changed.DONE
-        return Changed.WRONG_STATE if head.state in FINISHED else Changed.ALREADY
+        return Changed.WRONG_STATE if head.state in FINISHED or head.held else Changed.ALREADY
 
     def _delete(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
         if head.state not in FINISHED:

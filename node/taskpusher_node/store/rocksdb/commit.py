@@ -28,13 +28,14 @@ JOBS_A_FLUSH = tuple(2**n for n in range(12))
 class _Group:
     """One batch and who waits for it."""
 
-    __slots__ = ("batch", "calls", "durable", "written")
+    __slots__ = ("batch", "calls", "durable", "soon", "written")
 
     def __init__(self) -> None:
         self.batch = Batch()
         self.written: list[asyncio.Future[None]] = []
         self.durable: list[asyncio.Future[None]] = []
         self.calls: list[tuple[Callable[..., None], Any]] = []  # run after the flush, in order
+        self.soon = False  # flushed at once, though nobody waits for it
 
 
 class Commit:
@@ -79,6 +80,10 @@ class Commit:
     def after_flush(self, call: Callable[[Any], None], argument: Any) -> None:
         """Call when what is in the open batch is durable."""
         self._group().calls.append((call, argument))
+
+    def flush_soon(self) -> None:
+        """Flush what is in the open batch as soon as it is written: jobs are ready after it."""
+        self._group().soon = True
 
     def written(self) -> asyncio.Future[None]:
         """Return what is done when the open batch is written. StoreUnknown where that failed."""
@@ -159,7 +164,7 @@ class Commit:
     def _plan_flush(self) -> None:
         if self._flushing or not self._written:
             return
-        if any(group.durable for group in self._written):  # somebody waits
+        if any(group.durable or group.soon for group in self._written):  # somebody waits
             self._flush()
         elif self._flush_timer is None:
             self._flush_timer = self._loop.call_later(FLUSH_WITHIN_S, self._flush)

@@ -5,6 +5,7 @@ from . import keys
 from .book import Book
 from .changes import Changes
 from .commit import Commit
+from .ties import is_tied
 
 
 class Due:
@@ -25,8 +26,10 @@ class Due:
             book.first_expiry = key
             if expires_ms > now_ms:
                 return index, expires_ms
-            self._commit.batch().delete(key)
             birth = book.birth(job_id)
+            if birth is not None and is_tied(birth.spec) and not self._commit.write_now():
+                return index, now_ms  # what the one before it let go cannot be read
+            self._commit.batch().delete(key)
             if birth is None or job_id in book.calls:
                 continue  # deleted; or running, and it comes back here if its call does not arrive
             before = book.head(job_id, birth)

@@ -3,15 +3,26 @@
 from taskpusher.job import Spec
 
 from ...lifecycle import Head
-from . import repeats
+from . import followers, repeats
 from .book import Book
 from .db import Batch
+from .followers import Ready
+from .ties import is_tied
 
 
-def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
-    """A job has come to its end."""
+def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, before: Head, head: Head) -> list[Ready]:
+    """A job has come to its end; returns what became ready by that, to be announced once it is durable."""
     if spec.idempotency_key is not None:
         repeats.ended(book, batch, job_id, spec, head.ended_ms or 0)
+    if is_tied(spec):
+        return followers.ended(book, batch, job_id, spec, before, head)
+    return []
+
+
+def replaced(book: Book, batch: Batch, job_id: bytes, spec: Spec, now_ms: int) -> None:
+    """A job has taken the fields of another add: what its own asked for has come to its end."""
+    if spec.idempotency_key is not None:
+        repeats.ended(book, batch, job_id, spec, now_ms)
 
 
 def revived(book: Book, batch: Batch, job_id: bytes, spec: Spec) -> None:

@@ -18,6 +18,7 @@ from ..base import (
     Filters,
     GroupView,
     Health,
+    Held,
     JobView,
     NewJob,
     Page,
@@ -39,7 +40,8 @@ from ..base import (
 )
 from ..editing import Change
 from ..queues import NO_SETTINGS, QueueSettings
-from . import disk, keys, records
+from . import disk, followers, keys, records
+from .arrivals import Arrivals
 from .backup import Backups
 from .book import Book, Call
 from .changes import Changes
@@ -53,6 +55,7 @@ from .prune import Prune
 from .queues import Queues
 from .recovery import in_words, open_book
 from .repeats import Repeats, is_repeatable
+from .ties import is_tied
 from .verify import Walk
 from .walk import BulkWalk
 
@@ -83,6 +86,7 @@ class RocksStore:
         self._max_holds = max_holds
         self._commit = Commit(book.db, book.events, book.write_counts, book.totals)
         self._changes = Changes(book, self._commit)
+        self._arrivals = Arrivals(book, self._commit)
         self._due = Due(book, self._commit, self._changes)
         self._editing = Editing(book, self._commit, max_queues, now_ms)
         self._pauses = Pauses(book, self._commit)
@@ -193,6 +197,12 @@ class RocksStore:
         if not book.may_have(job.spec.queue, self._max_queues):
             return Placed(Put.NO_QUEUE, job.uid)
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
+        if is_tied(job.spec):
+            met = self._arrivals.meet(job, head)
+            if isinstance(met, Placed):
+                self._repeats.stand_for(self._commit.batch(), job, met)
+                return met
+            head = met
         batch = self._commit.batch()
         batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))
         if may_repeat:
@@ -208,6 +218,15 @@ class RocksStore:
         self._commit.check()
         if self._commit.hides_changes:
             self._see_writes()
+        taken = self._take(n, reserve)
+        if not taken and self._book.releasing and self._book.parked_at is not None:
+            await self._commit.durable()  # a stop ends when a claim finds nothing
+            taken = self._take(n, reserve)
+        if taken:
+            await self._commit.written()
+        return taken
+
+    def _take(self, n: int, reserve: int) -> list[Claimed]:
         book = self._book
         now_ms = self._now_ms()
         taken: list[Claimed] = []
@@ -223,8 +242,6 @@ class RocksStore:
                 taken.append(job)
         else:
             book.events.woke()
-        if taken:
-            await self._commit.written()
         return taken
 
     def _begin(self, lane: Lane, entry: Entry, now_ms: int) -> Claimed | None:
@@ -262,7 +279,13 @@ class RocksStore:
     async def settle(self, token: Token, verdict: Verdict) -> Settled:
         """Write where a call that has ended leaves its job."""
         call = self._changes.running(token)
+        ending = call if call is not None else self._book.closing.get(token)
+        if ending is not None and is_tied(ending.spec):
+            while not self._commit.write_now():  # whom it lets go has to be read; its slot is kept
+                await self._commit.written()
+            call = self._changes.running(token)
         if call is None:
+            self._changes.close_call(token, self._now_ms())
             self._book.totals.fenced += 1
             return Settled.FENCED
         self._book.count_call(call.spec.queue, verdict)
@@ -296,11 +319,17 @@ class RocksStore:
         view = self._book.view(job_id)
         return earlier_attempts(self._book, job_id, view) if attempts and view is not None else view
 
+    def held(self, uid: str, count: int) -> Held:
+        """Return by which others a job is held, or would be if it were retried."""
+        job_id = self._book.id_of(uid)
+        self._commit.write_now()
+        return followers.look(self._book, job_id, count) if job_id is not None else Held()
+
     def place(self, uid: str, count: int) -> Place:
         """Return what stands before a job, at most `count` jobs of it."""
         job_id = self._book.id_of(uid)
         view = self._book.view(job_id) if job_id is not None else None
-        if view is None or view.head.state is not State.WAITING:
+        if view is None or view.head.state is not State.WAITING or view.head.held:
             return Place()
         return self._book.place(view.spec, view.head, count)
 

@@ -14,12 +14,18 @@
     i scope 0x00 text                 idempotency key -> id, digest:16, when its job ended:8, 0 before
     e t:8 key of i                    when a job ended whose idempotency key is to be forgotten later, by its table i
     t id                              a deleted job -> digest of what was asked for, while its uid may be repeated
+    f scope 0x00 key                  id of the first of an ordered line, of those that have not ended
+    k scope 0x00 key 0x00 line:8 id   those behind it, in order of arrival; they stand in no r
+    u scope 0x00 text                 id of the job of a unique text that has not ended
+    u scope 0x00 text 0x00            id of the one that follows it
+    w id attempt:4                    a call whose job was cancelled, until it is closed: what it still holds of f and u
     g id                              a group of errors and how many there are
     m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
                                       and what a node remembers as memo.NAME
 
-t in a listing is when the job became waiting, is due, started or ended. A running job keeps its waiting entries in l
-and r: a claim writes its slot and nothing else, the list of running jobs is in memory.
+Texts have no control characters, so that 0x00 parts them. t in a listing is when the job became waiting, is due,
+started or ended. A running job keeps its waiting entries in l and r: a claim writes its slot and nothing else, the list
+of running jobs is in memory.
 """
 
 import struct
@@ -191,6 +197,46 @@ def parse_ended(key: bytes) -> tuple[int, bytes]:
 def tombstone_key(job_id: bytes) -> bytes:
     """Return the key of what is kept of a deleted job."""
     return b"t" + job_id
+
+
+def line_key(spec: Spec) -> bytes:
+    """Return the key of the first job of an ordered line."""
+    return f"f{scope_of(spec)}\0{spec.key}".encode()
+
+
+def followers_of(line: bytes) -> bytes:
+    """Return what the keys of all jobs behind the first of a line begin with; `line` is the key of that."""
+    return b"k" + line[1:] + b"\0"
+
+
+def follower_key(line: bytes, place: int, job_id: bytes) -> bytes:
+    """Return the key of a job behind the first of its line."""
+    return followers_of(line) + _pack_u64(place) + job_id
+
+
+def parse_follower(key: bytes) -> tuple[bytes, int, bytes]:
+    """Return (key of the first of the line, place, id)."""
+    return b"f" + key[1:-25], int.from_bytes(key[-24:-16]), key[-16:]
+
+
+def unique_key(spec: Spec) -> bytes:
+    """Return the key of the job of a unique text."""
+    return f"u{scope_of(spec)}\0{spec.unique}".encode()
+
+
+def next_unique_key(unique: bytes) -> bytes:
+    """Return the key of the job that follows the one of a unique text."""
+    return unique + b"\0"
+
+
+def closing_key(job_id: bytes, attempt: int) -> bytes:
+    """Return the key of a cancelled job's call that is not closed."""
+    return b"w" + job_id + _pack_u32(attempt)
+
+
+def parse_closing(key: bytes) -> tuple[bytes, int]:
+    """Return (id, attempt) of a call that is not closed."""
+    return key[1:17], int.from_bytes(key[17:])
 
 
 def memo_key(name: str) -> bytes:

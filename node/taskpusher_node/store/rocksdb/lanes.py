@@ -8,6 +8,7 @@ A host that runs as many calls as it may is full: its lanes are out of the heaps
 back when a call of it ends or it may run more.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
@@ -140,16 +141,21 @@ class Lanes:
         else:
             if lane.ahead is None:
                 lane.ahead = deque()
-            first, second = sorted((entry, lane.head))
-            # what was picked came before what was not, so its place is near the front
-            place = next((i for i, later in enumerate(lane.ahead) if later > second), len(lane.ahead))
-            lane.head = first
-            lane.ahead.insert(place, second)
+            lane.head, second = sorted((entry, lane.head))
+            insort(lane.ahead, second)
             self._ahead += 1
         if not lane.more:
             lane.loaded_to = max(lane.loaded_to, self._seen_to)
         lane.keep_to = lane.loaded_to
         self._rank(lane)
+
+    def release(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+        """A job that others held is ready, at the place that it has had since it came."""
+        lane = self.line(queue).lanes.get(key)
+        if lane is not None and entry.seq > lane.loaded_to:
+            self.add(key, queue, host, priority, entry)
+        else:
+            self.put_back(key, queue, host, priority, entry)
 
     def drop(self, key: bytes, seq: int) -> None:
         """A waiting job is none any more. Only a head is taken out; others are found stale when their turn comes."""

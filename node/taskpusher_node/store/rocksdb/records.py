@@ -42,6 +42,14 @@ class QueueRecord(Struct, frozen=True, array_like=True):
     version: int = 0
 
 
+class Closing(Struct, frozen=True, array_like=True):
+    """What the call of a cancelled job holds until it is closed: its ordered line from a place on, its unique text."""
+
+    line: bytes | None  # keys of the first ones
+    place: int
+    unique: bytes | None
+
+
 class Members(Struct, array_like=True):
     """A group, how many jobs are in it, when its errors were seen, and the newest of them where it still is one."""
 
@@ -58,6 +66,7 @@ _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
 _hold = msgspec.msgpack.Decoder(Pause).decode
+_closing = msgspec.msgpack.Decoder(Closing).decode
 _members = msgspec.msgpack.Decoder(Members).decode
 
 
@@ -99,6 +108,11 @@ def decode_queue(raw: bytes) -> QueueRecord:
 def decode_hold(raw: bytes) -> Pause:
     """Read who holds a host."""
     return _hold(memoryview(raw)[1:])
+
+
+def decode_closing(raw: bytes) -> Closing:
+    """Read what a call holds."""
+    return _closing(memoryview(raw)[1:])
 
 
 def decode_members(raw: bytes) -> Members:

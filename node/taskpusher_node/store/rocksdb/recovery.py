@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec import structs
+
 from taskpusher import uid as uids
 
 from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
 from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
-from . import backup, ends, keys, records, wal
+from . import backup, ends, followers, keys, records, wal
 from .book import Book
 from .db import Batch, Database
 from .groups import Groups
@@ -116,7 +118,6 @@ def _requeue(book: Book, now_ms: int) -> None:
     boot = _boot_id()
     counts = book.db.get(keys.BOOT) == boot
     batch = Batch()
-    batch.put(keys.BOOT, boot)
     for job_id, birth, head, started_ms in () if book.stopped_clean else interrupted(book):
         running = claimed(head, started_ms)
         attempt = Attempt(
@@ -127,11 +128,26 @@ def _requeue(book: Book, now_ms: int) -> None:
         book.keep_attempt(batch, job_id, head)
         book.store(batch, job_id, birth.spec, after)
         if after.state in FINISHED:
-            ends.ended(book, batch, job_id, birth.spec, after)
+            batch = _written(book, batch)  # whom it holds may have been let go by the one before
+            ends.ended(book, batch, job_id, birth.spec, running, after)
         book.totals.requeued += after.state is State.WAITING
+    for key, value in book.db.all(b"w"):
+        batch = _written(book, batch)
+        job_id, n = keys.parse_closing(key)
+        # from the front of its line, for after damage others may stand before it
+        holds = structs.replace(records.decode_closing(value), place=0)
+        followers.closed(book, batch, job_id, n, holds, now_ms)
+    batch.put(keys.BOOT, boot)  # last: what is left after a crash in here was not running under this boot
+    _written(book, batch)
+    book.releasing.clear()
+    book.db.flush_log()
+
+
+def _written(book: Book, batch: Batch) -> Batch:
+    """Write what was done so far, so that it can be read."""
     book.write_counts(batch)
     book.db.write(batch)
-    book.db.flush_log()
+    return Batch()
 
 
 def interrupted(book: Book) -> Iterator[tuple[bytes, Birth, Head, int]]:

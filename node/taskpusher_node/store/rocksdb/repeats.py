@@ -69,6 +69,18 @@ class Repeats:
             self._keys[key] = job_id, job.digest
             batch.put(key, keys.repeat_value(job_id, job.digest, 0))
 
+    def stand_for(self, batch: Batch, job: NewJob, placed: Placed) -> None:
+        """Another job stands for one with an idempotency key: it has taken its fields, or it has fields of its own."""
+        if job.digest is None or placed.put is Put.BUSY:
+            return
+        key, job_id = keys.repeat_key(job.spec), keys.id_of(placed.uid)
+        self._keys[key] = job_id, job.digest
+        ended_ms = 0 if placed.put is Put.REPLACED else job.added_ms
+        batch.put(key, keys.repeat_value(job_id, job.digest, ended_ms))
+        if ended_ms:  # nobody else would say when it may be forgotten
+            batch.put(keys.ended_key(ended_ms, key), b"")
+            self._book.first_ended_ms = min(self._book.first_ended_ms, ended_ms)
+
     def _asked_by_uid(self, job_id: bytes) -> bytes | None:
         if job_id in self._asked:
             return self._asked[job_id]

@@ -14,6 +14,8 @@ from ...lifecycle import Head
 from . import keys, records, wal
 from .book import Book
 from .db import Batch, Database, rebuild
+from .tangles import holders, untangle
+from .ties import is_tied
 
 _PAGE = 500
 _KEPT = frozenset({keys.FORMAT, keys.NAME, keys.STORE_ID, keys.BOOT, keys.DRAINING})
@@ -37,15 +39,19 @@ def bring_back(book: Book, folder: Path) -> int:
 
 def _copy_tables(book: Book, log: Database) -> int:
     missing = 0
+    touched = holders(book.db)
     start, end = b"a", keys.after(b"t")
     while page := log.readable(start, end, _PAGE)[0]:
         batch = Batch()
         for key, value in page:
-            if key[:1] == b"b" and book.db.peek(key) is None:
-                _add(book, log, batch, key[1:], value)
-                missing += 1
+            if key[:1] == b"b":
+                there = book.db.peek(key)
+                if there != value and _add(book, log, batch, key[1:], value, there):
+                    touched.append(key[1:])
+                missing += there is None
             elif key[:1] == b"j":
-                _renew(book, batch, key, value)
+                if _renew(book, batch, key, value):
+                    touched.append(key[1:])
             elif key[:1] == b"i":
                 _repeat(book, log, batch, key, value)
             elif key[:1] in b"aeoqst" or key.startswith(keys.MEMO) or (key in _KEPT and book.db.peek(key) is None):
@@ -55,29 +61,37 @@ def _copy_tables(book: Book, log: Database) -> int:
         book.write_counts(batch)
         book.db.write_patiently(batch)
         start = page[-1][0] + b"\0"
+    untangle(book, touched)
     book.db.flush_log()
     return missing
 
 
-def _add(book: Book, log: Database, batch: Batch, job_id: bytes, value: bytes) -> None:
+def _add(book: Book, log: Database, batch: Batch, job_id: bytes, value: bytes, there: bytes | None) -> bool:
+    """Enter a job that the store lacks, or has with other fields; tells whether it may hold others, or be held."""
     birth = records.decode_birth(value)
     raw = log.peek(b"j" + job_id)
+    if there is not None:
+        old = records.decode_birth(there)
+        book.leave(batch, job_id, old.spec, book.head(job_id, old))
+        raw = raw if raw is not None else book.db.peek(b"j" + job_id)
     head = birth.head if raw is None else records.decode_head(raw)
     batch.put(b"b" + job_id, value)
     if raw is not None:
         batch.put(b"j" + job_id, raw)
     book.enter(batch, job_id, birth.spec, head)
+    return is_tied(birth.spec)
 
 
-def _renew(book: Book, batch: Batch, key: bytes, value: bytes) -> None:
+def _renew(book: Book, batch: Batch, key: bytes, value: bytes) -> bool:
     """A head of the log takes the place of another one in the store, which has those of before the damage alone."""
     birth = book.birth(key[1:])
     if birth is None:
-        return  # its block is lost
+        return False  # its block is lost
     before, head = book.head(key[1:], birth), records.decode_head(value)
     if _age(before) < _age(head):
         book.leave(batch, key[1:], birth.spec, before)
         book.store(batch, key[1:], birth.spec, head)
+    return is_tied(birth.spec)
 
 
 def _repeat(book: Book, log: Database, batch: Batch, key: bytes, value: bytes) -> None:

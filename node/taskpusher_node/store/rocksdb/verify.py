@@ -26,10 +26,21 @@ from .book import Book
 from .db import Batch, Database
 from .groups import OTHER_GROUP
 from .records import INDEX, Birth, Members
+from .tangles import Tangle, Tangles
 
 END = b"\xff"  # behind every table
-_TABLE_NAMES = {b"l": "the listing", b"r": "the line", b"x": "the ttls", b"j": "the heads", b"a": "the attempts"}
-_INDEXES = frozenset({b"l", b"r", b"x"})
+_TABLE_NAMES = {
+    b"l": "the listing",
+    b"r": "the line",
+    b"x": "the ttls",
+    b"j": "the heads",
+    b"a": "the attempts",
+    b"f": "the ordered lines",
+    b"k": "those that follow in an ordered line",
+    b"u": "the unique texts",
+}
+_INDEXES = frozenset({b"l", b"r", b"x", b"f", b"k", b"u"})
+_TIES = frozenset({b"f", b"u"})
 _KEY_BYTES = {
     b"b": 17,
     b"j": 17,
@@ -38,6 +49,7 @@ _KEY_BYTES = {
     b"x": 25,
     b"s": 5,
     b"t": 17,
+    b"w": 21,
 }  # of the tables whose keys are of one length
 
 
@@ -83,19 +95,25 @@ class Walk:
         self._stored: dict[str, list[int]] = {}
         self._groups: dict[str, Members] = {}
         self._stored_groups: dict[str, Members] = {}
+        self._tangles = Tangles(db)
+        self._missing: set[bytes] = set()  # entries of jobs that were looked at before
         self._position = b""
         self._tables: dict[int, Callable[[bytes, bytes], list[Mend]]] = {
             ord("a"): self._attempt,
             ord("b"): self._birth,
             ord("c"): self._counts,
             ord("e"): self._key_ended,
+            ord("f"): self._tie,
             ord("g"): self._group,
             ord("i"): self._repeat,
             ord("j"): self._head,
+            ord("k"): self._tie,
             ord("l"): self._listed,
             ord("q"): self._queue,
             ord("r"): self._ready,
             ord("t"): self._tombstone,
+            ord("u"): self._tie,
+            ord("w"): self._closing,
         }
         self.examined = 0
         self.done = False
@@ -157,10 +175,15 @@ class Walk:
             if entry[:1] == b"x" and job_id in self._running:
                 continue
             there = self._db.peek(entry)
-            if there != wanted and not (entry[:1] == b"l" and records.same_listing(there, wanted)):
+            rival = self._tangles.rival(entry, job_id, birth, head) if there != wanted and entry[:1] in _TIES else None
+            if rival is not None:
+                found.append(self._tangle(rival))
+            elif there != wanted and not (entry[:1] == b"l" and records.same_listing(there, wanted)):
                 uid = self._rules.uid_of(job_id)
                 text = f"{uid} is {head.state}, and its entry in {_TABLE_NAMES[entry[:1]]} is missing or wrong"
                 found.append(Mend(Damage.INDEX_MISSING, text, uid, put={entry: wanted}))
+                if entry[:1] in _TIES:
+                    self._missing.add(entry)
         return found
 
     def _head(self, key: bytes, value: bytes) -> list[Mend]:
@@ -259,6 +282,28 @@ class Walk:
             return []
         text = "an idempotency key is to be forgotten that is not there, or is kept"
         return [Mend(Damage.INDEX_STRAY, text, delete=(key,))]
+
+    def _tie(self, key: bytes, value: bytes) -> list[Mend]:
+        """Look whether an entry of lines and texts is that of a job, and whether that one, where it is held, is so."""
+        if self._tangles.stray(key, value):
+            text = f"an entry in {_TABLE_NAMES[key[:1]]} is that of no job that says so"
+            return [Mend(Damage.INDEX_STRAY, text, delete=(key,))]
+        tangle = self._tangles.unheld(key, value, self._missing)
+        return [self._tangle(tangle)] if tangle is not None else []
+
+    def _closing(self, _key: bytes, value: bytes) -> list[Mend]:
+        records.decode_closing(value)
+        return []
+
+    def _tangle(self, tangle: Tangle) -> Mend:
+        """Write down the spec and the head that fit, and the entries that they ask for, but none of another's."""
+        job_id = tangle.job_id
+        uid = self._rules.uid_of(job_id)
+        old = self._asked(job_id, tangle.birth.spec, tangle.before)
+        new = self._asked(job_id, tangle.spec, tangle.head)
+        delete = tuple(key for key in old if key not in new and key not in tangle.others)
+        put = {b"b" + job_id: tangle.new_birth, b"j" + job_id: records.encode(tangle.head), **new}
+        return Mend(Damage.INDEX_MISSING, f"{uid} is {tangle.before.state}, and {tangle.text}", uid, put, delete)
 
     def _tombstone(self, _key: bytes, value: bytes) -> list[Mend]:
         if len(value) != digests.DIGEST_BYTES:

@@ -6,11 +6,12 @@ from time import monotonic
 from msgspec import structs
 
 from ...lifecycle import State, scheduled_since_ms
-from ..base import Filters, JobView, Verb, Walked
+from ..base import Changed, Filters, JobView, Verb, Walked
 from .book import Book
 from .changes import Changes
 from .commit import Commit
 from .listing import SLICE_S, Listing, Position
+from .ties import is_tied
 
 
 class BulkWalk:
@@ -58,17 +59,22 @@ class BulkWalk:
         ends = monotonic() + SLICE_S
         entries, exhausted = self._listing.entries(self._state, position, self._filters)
         for index, entry in enumerate(entries, 1):
+            job = self._listing.chosen(self._state, entry, self._filters)
+            if verb is not None and job is not None and is_tied(job.spec):
+                if not self._commit.write_now():
+                    return position, False
+                job = self._listing.chosen(self._state, entry, self._filters)  # the one before may have let it go
             position = entry[:2]
             self._examined += 1
-            job = self._listing.chosen(self._state, entry, self._filters)
             if job is not None and self._came_in_time(job):
-                self._done += 1
-                if verb is not None:
-                    self._changes.apply(entry[1], job.spec, job.head, verb, now_ms)
+                self._done += verb is None or self._does(verb, entry[1], job, now_ms)
             full = self._done == limit or self._examined == self._listing.scan_limit
             if full or monotonic() > ends:
                 return position, exhausted and index == len(entries)
         return position, exhausted
+
+    def _does(self, verb: Verb, job_id: bytes, job: JobView, now_ms: int) -> bool:
+        return self._changes.apply(job_id, job.spec, job.head, verb, now_ms) is Changed.DONE
 
     def _came_in_time(self, job: JobView) -> bool:
         return self._state is not State.SCHEDULED or scheduled_since_ms(job.head, job.added_ms) < self._before_ms

@@ -6,6 +6,7 @@ from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing
 from .grouping import Groups
+from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
 from .pruning import Pruning
@@ -15,6 +16,7 @@ from .reopening import Crashing, Reopening
 from .repeating import DeletedUids, IdempotencyKeys, KeptKeys
 from .settling import Fencing, Settling
 from .telling import Remembering, Tallying
+from .unique import Unique, UniqueInOrder
 
 SUITE = (
     Adding,
@@ -51,6 +53,9 @@ SUITE = (
     Crashing,
     Remembering,
     Tallying,
+    Ordering,
+    Unique,
+    UniqueInOrder,
 )
 
 __all__ = ["SUITE"]

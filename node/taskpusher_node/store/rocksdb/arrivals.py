@@ -1,0 +1,88 @@
+"""Adds of an ordered key or a unique text: held back behind others, or standing for a job that is there already."""
+
+from msgspec import structs
+
+from ...lifecycle import HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, born_again, held_back
+from ..base import NewJob, Placed, Put
+from . import ends, followers, keys, records
+from .book import Book
+from .commit import Commit
+from .ties import held_by
+
+
+class Arrivals:
+    """Decides in the order of arrival: what came before is written first, and so is read here."""
+
+    def __init__(self, book: Book, commit: Commit) -> None:
+        self._book = book
+        self._commit = commit
+
+    def meet(self, job: NewJob, head: Head) -> Head | Placed:
+        """Return the head that a new job begins with, or which job stands for it."""
+        spec = job.spec
+        if not self._commit.write_now():
+            return Placed(Put.BUSY, job.uid)
+        held = 0
+        if spec.unique is not None:
+            unique = keys.unique_key(spec)
+            first = self._book.db.get(unique)
+            if first is not None:
+                follower = self._book.db.get(keys.next_unique_key(unique))
+                stands = self._stands_for(job, first, follower, head)
+                if stands is not None:
+                    return stands
+                held = HELD_BY_UNIQUE
+        if spec.ordered:
+            head = structs.replace(head, line=head.seq)
+            if self._book.db.get(keys.line_key(spec)) is not None:
+                held |= HELD_BY_ORDER
+        return held_back(head, held, job.added_ms)
+
+    def _stands_for(self, job: NewJob, first: bytes, follower: bytes | None, head: Head) -> Placed | None:
+        """Return which job of its text stands for an add, None where it is to follow the one that runs."""
+        there = follower if follower is not None else first
+        if follower is None and followers.has_ended(self._book, first):
+            return None
+        if job.spec.on_conflict == "keep":
+            put = Put.DEDUPLICATED
+        elif follower is None and self._runs(first):
+            return None
+        else:
+            self._replace(there, job, head)
+            put = Put.REPLACED
+        self._book.totals.deduplicated += 1
+        return Placed(put, self._book.uid_of(there))
+
+    def _runs(self, job_id: bytes) -> bool:
+        if job_id in self._book.calls:
+            return True
+        birth = self._book.birth(job_id)
+        return birth is not None and self._book.head(job_id, birth).state is State.RUNNING  # handed off
+
+    def _replace(self, job_id: bytes, job: NewJob, fresh: Head) -> None:
+        """Let a job that does not run take the fields of an add; in its ordered line it goes to the end."""
+        book, batch = self._book, self._commit.batch()
+        self._commit.hides_changes = True
+        birth = book.birth(job_id)
+        if birth is None:
+            raise book.db.damaged(f"{book.uid_of(job_id)} has a unique text, and is not there")
+        before = book.head(job_id, birth)
+        left = structs.replace(held_by(birth.spec, before), unique=None)
+        head = born_again(before, fresh)
+        held = before.held & HELD_BY_UNIQUE
+        if job.spec.ordered:
+            head = structs.replace(head, line=head.seq)
+            line = keys.line_key(job.spec)
+            behind = followers.next_in_line(book, line, left.place) if line == left.line else book.db.get(line)
+            held |= HELD_BY_ORDER if behind is not None else 0
+        head = held_back(head, held, job.added_ms)
+        batch.put(
+            b"b" + job_id, records.encode(records.Birth(birth.added_ms, head, job.spec, records.asked_for(birth)))
+        )
+        book.leave(batch, job_id, birth.spec, before)
+        book.store(batch, job_id, job.spec, head)
+        book.drop(birth.spec, before)
+        ends.replaced(book, batch, job_id, birth.spec, job.added_ms)
+        for ready in [(job_id, job.spec, head), *followers.free(book, batch, left, job.added_ms)]:
+            self._commit.after_flush(book.announce, ready)
+        self._commit.flush_soon()
