@@ -312,7 +312,7 @@ class Book:
         result = result_of(verdict)
         tally.results[result] += 1
         tally.durations.observe(verdict.attempt.duration_s)
-        if result == SUCCESS:
+        if result in (SUCCESS, Kind.SNOOZED):
             return
         if verdict.to is State.SCHEDULED:
             tally.retries += 1
