@@ -95,6 +95,15 @@ class BackoffTold(TypedDict):
     jitter: float
 
 
+class CallbackTold(TypedDict):
+    """Who is told of the end of a job, and of which ends."""
+
+    url: str
+    headers: dict[str, str]
+    on: tuple[str, ...]
+    max_attempts: int
+
+
 class Times(TypedDict):
     """When a job went where."""
 
@@ -127,6 +136,7 @@ class Asked(TypedDict):
     redirects: int
     redact: tuple[str, ...]
     idempotency_key: str | None
+    callback: CallbackTold | None
 
 
 class Job(Asked, Times):
@@ -141,6 +151,7 @@ class Job(Asked, Times):
     unreached: int
     snoozes: int
     crashes: int
+    callback_of: str | None
     error: ErrorTold | None
     response: ResponseTold | None
     attempts: list[AttemptTold]

@@ -36,11 +36,11 @@ class Changes:
         self._commit.hides_changes = True
         self._book.leave(batch, job_id, spec, before)
         self._book.store(batch, job_id, spec, head)
-        if head.state in FINISHED:
-            ends.ended(self._book, batch, job_id, spec, head)
         if before.state is State.WAITING:
             self._book.lanes.drop(self._book.lane(spec, before)[0], before.seq)
         self._tell(job_id, spec, head)
+        if head.state in FINISHED:
+            self._ended(job_id, spec, before, head)
 
     def end_call(self, call: Call, head: Head) -> None:
         """Write the head that a call leaves behind; its slot is free at once."""
@@ -66,13 +66,17 @@ class Changes:
             return
         book.leave(batch, call.id, call.spec, call.head)
         book.store(batch, call.id, call.spec, head)
-        if head.state in FINISHED:
-            ends.ended(book, batch, call.id, call.spec, head)
         self._tell(call.id, call.spec, head)
+        if head.state in FINISHED:
+            self._ended(call.id, call.spec, call.head, head)
 
     def apply(self, job_id: bytes, spec: Spec, head: Head, verb: Verb, now_ms: int) -> Changed:
         """Do what a verb says, where the job's state allows it."""
         return self._verbs[verb](job_id, spec, head, now_ms)
+
+    def _ended(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
+        for job in ends.ended(self._book, self._commit.batch(), job_id, spec, before, head):
+            self._commit.after_flush(self._book.announce, job)
 
     def _tell(self, job_id: bytes, spec: Spec, head: Head) -> None:
         if head.state in FINISHED:

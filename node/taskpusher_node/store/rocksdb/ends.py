@@ -3,15 +3,18 @@
 from taskpusher.job import Spec
 
 from ...lifecycle import Head
-from . import repeats
-from .book import Book
+from . import callbacks, repeats
+from .book import Book, Ready
 from .db import Batch
 
 
-def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
-    """A job has come to its end."""
+def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, before: Head, head: Head) -> list[Ready]:
+    """A job has come to its end; returns what became ready by that, to be announced once it is durable."""
     if spec.idempotency_key is not None:
         repeats.ended(book, batch, job_id, spec, head.ended_ms or 0)
+    if spec.callback is not None:
+        return callbacks.ended(book, batch, job_id, spec, before, head)
+    return []
 
 
 def revived(book: Book, batch: Batch, job_id: bytes, spec: Spec) -> None:

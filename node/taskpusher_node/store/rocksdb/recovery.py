@@ -3,13 +3,13 @@
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from taskpusher import uid as uids
 
 from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
-from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
+from ..base import Events, JobView, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, ends, keys, records, wal
 from .book import Book
 from .db import Batch, Database
@@ -19,7 +19,9 @@ from .records import Birth
 from .rescue import bring_back
 
 
-def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book:
+def open_book(
+    path: Path, name: str | None, events: Events, now_ms: int, tell: Callable[[JobView], bytes] | None = None
+) -> Book:
     """Open the database and build the book of it. Blocks for seconds where the store is large: meant for a thread.
 
     Raises StoreLocked, StoreDamaged, StoreFailed, and StoreRefused for a store of another name or of a newer format.
@@ -29,6 +31,7 @@ def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book
         check_format(db)
         _bring_back(db)
         book = _identify(db, name, events)
+        book.tell = tell
         backup.forget_unfinished(path)
         read_counts(book)
         _read_queues(book)
@@ -127,11 +130,12 @@ def _requeue(book: Book, now_ms: int) -> None:
         book.keep_attempt(batch, job_id, head)
         book.store(batch, job_id, birth.spec, after)
         if after.state in FINISHED:
-            ends.ended(book, batch, job_id, birth.spec, after)
+            ends.ended(book, batch, job_id, birth.spec, running, after)
         book.totals.requeued += after.state is State.WAITING
     book.write_counts(batch)
     book.db.write(batch)
     book.db.flush_log()
+    book.durable_seq = book.last_seq
 
 
 def interrupted(book: Book) -> Iterator[tuple[bytes, Birth, Head, int]]:
