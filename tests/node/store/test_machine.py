@@ -11,17 +11,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from taskpusher.job import Spec
+from taskpusher.job import CALLBACK_QUEUE, Callback, Spec
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
 
 from .bench import Bench, close
 from .conftest import RocksEngine
-from .model import UNFINISHED, Job, Model
+from .model import CALLBACK_HOST, UNFINISHED, Job, Model
 from .model_edits import edit
 from .model_repeats import RETENTION_MS
 
+TOLD = Callback(f"http://{CALLBACK_HOST}/", CALLBACK_HOST, on=("completed", "cancelled"))
+CALLBACKS = st.sampled_from([None, None, TOLD, structs.replace(TOLD, on=("error",))])
 QUEUES = st.sampled_from(["default", "x"])
 HOSTS = st.sampled_from(["a:1", "b:1"])
 PRIORITIES = st.sampled_from([0, 0, 0, 1, -1])
@@ -35,6 +37,7 @@ EDITS = st.fixed_dictionaries(
         "ttl_s": st.sampled_from([None, 0.001, 0.06, 0.3]),
     },
 )  # fmt: skip
+SNOOZE_S = 1.5
 ANY = st.integers(0, 1_000)
 
 
@@ -46,7 +49,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.bench = Bench(RocksEngine(Path(self.folder.name)))
-        self.model = Model()
+        self.model = Model(callback_of=self.callback_of)
         self.tokens: dict[str, Claimed] = {}
         self.specs: dict[str, Spec] = {}  # of all that was ever added
         self.looking: Verification | None = None
@@ -96,9 +99,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(1, 3), queue=QUEUES, host=HOSTS, priority=PRIORITIES, delay_ms=DELAYS, ttl_ms=TTLS,
-        given=st.booleans(),
+        given=st.booleans(), callback=CALLBACKS,
     )  # fmt: skip
-    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool):
+    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool,
+            callback: Callback | None):  # fmt: skip
         ttl_s = None if ttl_ms is None else ttl_ms / 1_000
         jobs = [
             self.bench.job(
@@ -109,6 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
                 delay_ms=delay_ms,
                 ttl_s=ttl_s,
                 given=given,
+                callback=callback,
             )
             for _ in range(n)
         ]
@@ -116,6 +121,7 @@ class StoreMachine(RuleBasedStateMachine):
         for job in jobs:
             self.specs[job.uid] = job.spec
             self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
+            self.model.jobs[job.uid].on = callback.on if callback is not None else ()
 
     @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
     def put_keyed(self, texts: list[str], priority: int):
@@ -141,6 +147,13 @@ class StoreMachine(RuleBasedStateMachine):
         spec = self.specs[uid] if same else structs.replace(self.specs[uid], method="PUT")
         again = NewJob(uid, spec, self.now_ms, self.now_ms, given=True)
         assert self.do(self.bench.put(again)) == [Put.SAME if same else Put.CONFLICT]
+
+    def callback_of(self, uid: str) -> str:
+        """Return the callback that was made when a job ended."""
+        made = [self.bench.view(told) for told in self.do(self.bench.walk(State.WAITING, queue=CALLBACK_QUEUE))]
+        [new] = [view for view in made if view.uid not in self.model.jobs and view.spec.callback_of == uid]
+        self.specs[new.uid] = new.spec
+        return new.uid
 
     @rule(n=st.integers(1, 6))
     def verify(self, n: int):
@@ -169,6 +182,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def take(self, n: int) -> list[Claimed]:
         """Claim, and check that the best were taken."""
+        self.do(self.bench.durable())  # only then is there what an end has made
         claimed = self.do(self.bench.claim(n))
         for job in claimed:
             self.check_choice(job.uid, self.model.may_be_claimed(self.now_ms))
@@ -198,6 +212,16 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
         self.model.settle(job, to, self.now_ms, due_ms, added)
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=ANY, delay_ms=st.integers(0, 100))
+    def snooze(self, which: int, delay_ms: int):
+        uid = sorted(self.tokens)[which % len(self.tokens)]
+        token, job, due_ms = self.tokens.pop(uid), self.model.jobs[uid], self.now_ms + delay_ms
+        snoozed = self.bench.settle(token, State.SCHEDULED, due_ms=due_ms, snoozed_s=SNOOZE_S)
+        assert self.do(snoozed) is Settled.APPLIED
+        job.snoozes += 1
+        self.model.settle(job, State.SCHEDULED, self.now_ms, due_ms, (0, 0))
 
     @rule(later_ms=st.sampled_from([0, 1, 30, 100, 1_000]))
     def promote(self, later_ms: int):
@@ -259,13 +283,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.pauses.pop(queue, None)
 
     @rule(
-        state=st.sampled_from(State), verb=st.sampled_from(Verb), queue=st.none() | QUEUES, limit=st.integers(1, 4),
-        parts=st.integers(1, 2), dry_run=st.booleans(),
+        state=st.sampled_from(State), verb=st.sampled_from(Verb), limit=st.integers(1, 4),
+        queue=st.none() | QUEUES | st.just(CALLBACK_QUEUE), parts=st.integers(1, 2), dry_run=st.booleans(),
     )  # fmt: skip
     def change_many(self, *, state: State, verb: Verb, queue: str | None, limit: int, parts: int, dry_run: bool):
         verb = verb if state in VERB_STATES[verb] else Verb.CANCEL if state not in FINISHED else Verb.DELETE
-        listed = [self.model.jobs[uid] for uid in self.model.listing(state)]
-        chosen = [job for job in listed if queue in (None, job.queue)][: limit * parts]
+        chosen = [self.model.jobs[uid] for uid in self.model.listing(state, queue)][: limit * parts]
         done, position = 0, None
         for _ in range(parts):
             walked = self.do(
@@ -355,11 +378,12 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def listings_agree(self):
         for state in State:
-            assert self.do(self.bench.walk(state)) == self.model.listing(state)
+            for queue in (None, CALLBACK_QUEUE):
+                assert self.do(self.bench.walk(state, queue=queue)) == self.model.listing(state, queue)
 
     @invariant()
     def groups_agree_with_a_recount(self):
-        errors = [self.bench.view(uid) for uid in self.do(self.bench.walk(State.ERROR))]
+        errors = [self.bench.view(job.uid) for job in self.model.those(State.ERROR)]
         recount = Counter(group_of(view.spec, view.head) for view in errors)
         assert {view.group: view.count for view in self.bench.store.groups()} == recount
 
@@ -368,7 +392,8 @@ class StoreMachine(RuleBasedStateMachine):
         for job in self.model.jobs.values():
             head = self.bench.head(job.uid)
             assert head.state is job.state
-            assert (head.attempt, head.tries, head.unreached, head.crashes) == job.counters
+            assert (head.attempt, head.tries, head.unreached, head.snoozes, head.crashes) == job.counters
+            assert head.snoozed_s == job.snoozes * SNOOZE_S
             assert head.expires_ms == job.expires_ms
 
     @invariant()
