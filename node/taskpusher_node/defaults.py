@@ -1,8 +1,9 @@
 """What a queue may say of the fields that adds to it do not give, held to the rules of an add. Pure."""
 
 from taskpusher.errors import InvalidField, Malformed
+from taskpusher.fields import Errors
 
-from .request import IN_JSON, AddRequest, Errors, SpecBuilder, described, json_fields
+from .request import IN_JSON, AddRequest, SpecBuilder, described, json_fields
 
 FIELDS = (
     "method",

@@ -189,7 +189,7 @@ class Dispatcher:
             host,
             attempt.outcome,
             attempt.duration_s,
-            good=verdict.to is State.COMPLETED,
+            good=verdict.to is State.COMPLETED or attempt.outcome == Kind.SNOOZED,
             retry_after_s=retry_after_s(attempt.response, self._now_ms()) if verdict.unreached else None,
         )
 

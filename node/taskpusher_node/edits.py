@@ -54,7 +54,11 @@ def edited(builder: SpecBuilder, given: Given, spec: Spec, now_ms: int) -> tuple
     if spec.ordered:
         errors += [(name, _NEVER_OF_ORDERED) for name in sorted(_MOVING.intersection(fields))]
     asked = {name: value for name, value in fields.items() if name not in PLACING}
-    request = AddRequest(**{"url": _ANY_URL, "queue": spec.queue} | asked)
+    queue = {"queue": spec.queue}
+    if spec.callback_of is not None:
+        queue = {}  # nobody names that of callbacks
+        errors += [("callback", "no callback tells of its own end")] if "callback" in asked else []
+    request = AddRequest(**{"url": _ANY_URL} | queue | asked)
     fresh, due_ms = builder.build((request, errors), now_ms, {})
     changes = {name: getattr(fresh, name) for field in asked for name in _BECOMES.get(field, (field,))}
     if "url" in asked and "headers" not in asked and fresh.headers:  # its credentials take the place of earlier ones

@@ -20,7 +20,7 @@ LINE_MAX = 120
 _LOOK_AT_BYTES = 4_096
 _LINE_BYTES = 400
 _ID_BYTES = 6
-_ANSWERED = ("status", "unreached")  # kinds of errors that an answer may be the reason of
+_ANSWERED = ("status", "unreached", "failed")  # kinds of errors that an answer may be the reason of
 
 _TITLE = re.compile(r"<title[^>]{0,100}>([^<]+)", re.IGNORECASE)
 _MESSAGE_FIELDS = ("message", "error", "detail", "title")  # where JSON answers say what went wrong

@@ -128,6 +128,7 @@ class Verdict(Struct, frozen=True):
     error: JobError | None = None  # with ERROR
     tries: int = 0  # added to the counter of the same name
     unreached: int = 0
+    snoozed_s: float = 0.0  # of a snooze: how long
 
 
 def move(head: Head, to: State, **changes: object) -> Head:
@@ -176,6 +177,8 @@ def settled(head: Head, verdict: Verdict, now_ms: int) -> Head:
         "unreached": head.unreached + verdict.unreached,
         "error": verdict.error,
     }
+    if verdict.snoozed_s:
+        changes |= {"snoozes": head.snoozes + 1, "snoozed_s": head.snoozed_s + verdict.snoozed_s}
     if verdict.to is State.WAITING:
         return move(head, State.WAITING, started_ms=None, **changes)
     changes["crashes"] = 0  # the call came back, so it did not take the process with it
@@ -247,6 +250,7 @@ def retried(head: Head, seq: int, now_ms: int, ttl_s: float | None) -> Head:
         tries=0,
         unreached=0,
         snoozes=0,
+        snoozed_s=0.0,
         crashes=0,
         error=None,
     )

@@ -14,12 +14,15 @@ from msgspec import Meta, Raw, Struct, ValidationError
 from taskpusher import codec
 from taskpusher import uid as uids
 from taskpusher.errors import InvalidField, Malformed
-from taskpusher.fields import given_type
+from taskpusher.fields import Errors, given_type, read_each
 from taskpusher.job import (
+    CALLBACK_QUEUE,
     DEFAULT_QUEUE,
+    ENDS,
     QUEUE_RULE,
     STATUSES_SCHEMA,
     Backoff,
+    Callback,
     OnConflict,
     QueueName,
     Seconds,
@@ -28,6 +31,7 @@ from taskpusher.job import (
     parse_statuses,
 )
 
+from .callback import CALLBACK_RULE, CallbackRequest, form_text, parse_callback
 from .config import Config
 from .placing import UNORDERED, broken_order
 from .urls import CONTROL, URL_RULE, BadUrl, parse_url
@@ -81,6 +85,7 @@ _RULES = {
     "idempotency_key": TEXT_RULE,
     "unique": TEXT_RULE,
     "on_conflict": "keep, replace or after",
+    "callback": CALLBACK_RULE,
     "uid": "a uid of this store",
 }
 
@@ -117,14 +122,15 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_key: Text512 | None = None
     unique: Text512 | None = None
     on_conflict: OnConflict | None = None
+    callback: Raw = Raw()
     uid: str | None = None
 
 
-Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
 Given = tuple[dict[str, Any], Errors]  # the fields that could be read, and those that could not
 Parsed = tuple[AddRequest, Errors]
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
+_TYPES = {name: field.type for name, field in _FIELDS.items()}
 _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
 _JSON_IN_FORMS = frozenset({"headers", "backoff", "redact"})
 _decode = msgspec.json.Decoder(AddRequest).decode
@@ -148,8 +154,9 @@ def described(name: str, kinds: dict[str, Any], *, url: object, but: Collection[
 
 
 _BOTH = {"success": _Statuses, "run_at": _Time}
-IN_JSON = _BOTH | {"body": Any, "meta": dict[str, Any] | None}
-IN_FORMS = _BOTH | {"url": str | None, "body": str | None} | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText)
+IN_JSON = _BOTH | {"body": Any, "meta": dict[str, Any] | None, "callback": str | CallbackRequest | None}
+_TEXTS = dict.fromkeys({"url", "body", "callback"}, str | None)
+IN_FORMS = _BOTH | _TEXTS | dict.fromkeys({"meta", *_JSON_IN_FORMS}, _JsonText)
 AddJson = described("AddRequest", IN_JSON, url=msgspec.NODEFAULT)
 AddText = described("AddFields", IN_FORMS, url=None)  # it may be in the other of query and form
 
@@ -197,6 +204,8 @@ def _form_value(name: str, text: str, errors: Errors) -> Any:
             return Raw(msgspec.json.encode(text))
         if name == "meta":
             return Raw(text.encode())
+        if name == "callback":
+            return Raw(form_text(text))
         if name in _JSON_IN_FORMS:
             return msgspec.json.decode(text.encode(), type=_FIELDS[name].type)
         return msgspec.convert(text, _FORM_TYPES[name], strict=False)
@@ -219,17 +228,7 @@ def json_fields(text: bytes | Raw) -> Given:
         given = _decode_raw_fields(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Malformed("a job is a JSON object, and not nested deeply") from error
-    errors: Errors = []
-    fields: dict[str, Any] = {}
-    for name, raw in given.items():
-        if name not in _FIELDS:
-            errors.append((name[:100], "unknown field"))
-            continue
-        try:
-            fields[name] = msgspec.json.decode(raw, type=_FIELDS[name].type)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            errors.append((name, _RULES[name]))
-    return fields, errors
+    return read_each(given, _TYPES, _RULES)
 
 
 @lru_cache(maxsize=1024)
@@ -266,6 +265,9 @@ class SpecBuilder:
         success = _success(request.success, errors)
         meta = self._meta(request.meta, errors)
         self._place(request, errors)
+        told = self._callback(request.callback, errors)
+        if request.queue == CALLBACK_QUEUE:
+            errors.append(("queue", "of callbacks alone"))
         if request.uid is not None:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
@@ -296,6 +298,7 @@ class SpecBuilder:
             idempotency_key=request.idempotency_key,
             unique=request.unique,
             on_conflict=request.on_conflict or "keep",
+            callback=told,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -336,6 +339,23 @@ class SpecBuilder:
         if "authorization" in seen:
             errors.append(("url", "credentials in the url and an Authorization header"))
         return {**given, "Authorization": _basic(userinfo)}
+
+    def _callback(self, raw: Raw, errors: Errors) -> Callback | None:
+        text = _given(raw)
+        if not text:
+            return None
+        read = parse_callback(text)
+        if read is None:
+            errors.append(("callback", CALLBACK_RULE))
+            return None
+        asked, broken = read
+        url, host, userinfo = self._url(asked.url, broken)
+        headers = self._headers(asked.headers or {}, userinfo, broken)
+        errors += [(f"callback.{path}", rule) for path, rule in broken]
+        config = self._config
+        return Callback(
+            url, host, headers, asked.on or ENDS, asked.max_attempts or 10, min(config.timeout, config.max_timeout)
+        )
 
     def _body(self, request: AddRequest, errors: Errors) -> tuple[bytes | None, str | None]:
         text = _given(request.body)

@@ -30,6 +30,7 @@ from taskpusher.settings import Loaded
 from taskpusher.systemd import ServiceManager
 
 from .alerts import Alerts
+from .api import shapes
 from .api.add import AddApi
 from .api.backup import BackupApi
 from .api.editing import EditApi
@@ -144,6 +145,7 @@ class _Node:
             max_holds=config.max_holds,
             scan_limit=config.scan_limit,
             idempotency_retention_s=config.idempotency_retention,
+            tell=shapes.told,
         )
         try:
             status.name, status.store_id, status.draining = store.name, store.store_id, store.draining

@@ -186,7 +186,7 @@ class Targets:
         target.in_flight += 1
 
     def ended(self, host: str, outcome: str, duration_s: float, *, good: bool, retry_after_s: float | None) -> None:
-        """A call has ended; `good` tells whether its job is done, `retry_after_s` what an unreached target asks for."""
+        """A call has ended; `good` tells whether it did not fail, `retry_after_s` what an unreached target asks for."""
         target = self._targets[host]
         target.in_flight -= 1
         if outcome in SAYS_NOTHING:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from taskpusher import codec
 
 from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State
-from .retry import NOT_REACHED
+from .retry import NOT_REACHED, Kind
 from .status import Phase
 from .store.base import Held, JobView, Pause, Place
 from .targets import BY_ITSELF, TargetView
@@ -77,13 +77,21 @@ def _not_waiting(job: JobView) -> Why:
         return _because(
             state, f"it runs: call {head.attempt} began at {started}", started_at=started, call=head.attempt
         )
+    return _scheduled(job)
+
+
+def _scheduled(job: JobView) -> Why:
+    head, state = job.head, job.head.state.value
     due = codec.to_time(head.due_ms)
-    facts = {"due_at": due, "tries": head.tries, "unreached": head.unreached}
+    facts: dict[str, Any] = {"due_at": due, "tries": head.tries, "unreached": head.unreached}
     if head.last is None:
         return _because(state, f"it is due at {due}", **facts)
     if head.last.outcome in NOT_REACHED:
         calls = f"{head.unreached} of at most {job.spec.unreached_attempts} calls that do not count as tries"
         return _because(state, f"its target was not reached ({calls}); the next call is due at {due}", **facts)
+    if head.last.outcome == Kind.SNOOZED:
+        facts |= {"snoozes": head.snoozes, "snoozed": head.snoozed_s}
+        return _because(state, f"its application asked to be called again at {due}", **facts)
     tries = f"{head.tries} of {job.spec.max_attempts} tries are used up"
     return _because(state, f"it is retried: {tries}, the next call is due at {due}", **facts)
 

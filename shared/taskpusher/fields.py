@@ -1,6 +1,6 @@
 """Fields of a query or a form, read into the type that says what they may be; all that break a rule named at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
 from typing import Any, ClassVar, Protocol, Self, TypeVar, Union, get_args
@@ -20,6 +20,7 @@ _FIELDS_MAX = 100
 _NO_FIELD = ("", None, "")
 
 Pairs = list[tuple[str, str]]
+Errors = list[tuple[str, str]]  # (path of the field, the rule it breaks)
 S = TypeVar("S", bound=Struct)
 
 
@@ -151,6 +152,23 @@ async def of_query_form_or_json(request: web.Request, kind: type[S]) -> S:
     return _read([(name, raw) for name, raw in given.items() if bytes(raw) != b"null"], kind)
 
 
+def read_each(
+    given: Mapping[str, Raw], types: Mapping[str, Any], rules: Mapping[str, str]
+) -> tuple[dict[str, Any], Errors]:
+    """Return the fields of a JSON object that are good, and every rule that is broken: msgspec stops at the first."""
+    values: dict[str, Any] = {}
+    broken: Errors = []
+    for name, raw in given.items():
+        if name not in types:
+            broken.append((name[:_NAMES_MAX], "unknown field"))
+            continue
+        try:
+            values[name] = msgspec.json.decode(raw, type=types[name])
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            broken.append((name, rules[name]))
+    return values, broken
+
+
 def _value(given: str | Raw, kind: Any) -> Any:
     if isinstance(given, str):
         return msgspec.convert(given, kind, strict=False, dec_hook=_parse)
@@ -162,7 +180,7 @@ def _value(given: str | Raw, kind: Any) -> Any:
 def _read(given: Sequence[tuple[str, str | Raw]], kind: type[S]) -> S:
     known = _fields(kind)
     values: dict[str, Any] = {}
-    broken: list[tuple[str, str]] = []
+    broken: Errors = []
     for name, text in given:
         prefix, _, member = name.partition(".")
         if member and known.get(prefix, _NO_FIELD)[1] is Members:

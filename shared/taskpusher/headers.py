@@ -15,5 +15,8 @@ QUEUE = "TaskPusher-Queue"
 DUE = "TaskPusher-Due"
 NODE = "TaskPusher-Node"
 
+# What a target may answer with.
+OUTCOME = "TaskPusher-Outcome"
+
 # W3C Trace Context: taken from POST /add, given on to the target.
 TRACE = (istr("traceparent"), istr("tracestate"))

@@ -10,6 +10,8 @@ from msgspec import Meta, Raw, Struct
 
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
 DEFAULT_QUEUE = "default"
+ENDS = ("completed", "error", "cancelled")  # the states that a callback may tell of
+CALLBACK_QUEUE = "callbacks"  # of the jobs that tell of the end of others
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -50,8 +52,9 @@ class Callback(Struct, frozen=True):
     url: str  # as it is sent
     host: str  # lower-case host:port of it
     headers: dict[str, str] = {}
-    on: tuple[str, ...] = ("completed", "error", "cancelled")
+    on: tuple[str, ...] = ENDS
     max_attempts: int = 10
+    timeout_s: float = 300.0
 
 
 class Spec(Struct, frozen=True, array_like=True):

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from taskpusher.job import Backoff, Spec
-from taskpusher_node.lifecycle import Attempt, Head, Response, State, Verdict
+from taskpusher_node.lifecycle import Attempt, Head, JobError, Response, State, Verdict, retried, settled
+from taskpusher_node.outcomes import RULE
 from taskpusher_node.retry import (
     RESULTS,
     RETRY_AFTER_MAX_S,
+    SNOOZED_MAX_S,
     UNREACHED_DELAY_MAX_S,
     Kind,
     Outcome,
@@ -150,7 +152,7 @@ def test_503_without_retry_after_is_a_try():
 
 
 def test_another_status_with_retry_after_is_a_try():
-    got = verdict(answer(429, ("Retry-After", "30")), spec(max_attempts=2))
+    got = verdict(answer(500, ("Retry-After", "30")), spec(max_attempts=2))
     assert (got.tries, delay_s(got)) == (1, 30.0)
 
 
@@ -164,6 +166,117 @@ def test_the_node_may_say_which_statuses_did_not_reach_the_application(status, u
 def test_the_last_unreached_answer_is_named_in_the_error():
     got = verdict(answer(502), spec(unreached_attempts=0), unreached_status="502")
     assert (got.to, got.error.kind, got.error.status) == (State.ERROR, "unreached", 502)
+
+
+# -- what an application asks for
+
+
+def says(value: str, status: int = 200, *headers: tuple[str, str]) -> Outcome:
+    return answer(status, ("TaskPusher-Outcome", value), *headers)
+
+
+@given(st.integers(100, 599), st.integers(1, 1000), st.sampled_from(["200", "1xx,2xx,3xx,4xx,5xx"]))
+def test_fail_is_an_error_at_once_whatever_the_status(status, max_attempts, success):
+    got = verdict(says("fail", status), spec(max_attempts=max_attempts, success=success), unreached_status="502")
+    assert (got.to, got.tries, got.unreached, got.error.kind, got.error.status) == (State.ERROR, 1, 0, "failed", status)
+
+
+@given(st.integers(100, 599), st.integers(1, 1000), st.integers(0, 1000))
+def test_retry_is_a_failed_try_whatever_the_status(status, max_attempts, tries):
+    of = spec(max_attempts=max_attempts, success="1xx,2xx,3xx,4xx,5xx", backoff=[7.0])
+    got = verdict(says("retry", status), of, running(tries=tries), unreached_status="502")
+    assert (got.tries, got.unreached, got.snoozed_s) == (1, 0, 0.0)
+    if tries + 1 >= max_attempts:
+        assert (got.to, got.error.kind, got.error.status) == (State.ERROR, "failed", status)
+    else:
+        assert delay_s(got) == 7.0
+
+
+def test_retry_after_wins_over_the_backoff_of_a_retry():
+    assert delay_s(verdict(says("retry", 200, ("Retry-After", "30")), spec(max_attempts=2, backoff=[7.0]))) == 30.0
+
+
+@given(st.integers(100, 599), st.integers(1, 86_400), st.sampled_from(["200", "1xx,2xx,3xx,4xx,5xx"]))
+def test_snooze_is_later_and_no_try_whatever_the_status(status, after, success):
+    of = spec(max_attempts=1, unreached_attempts=0, success=success)
+    got = verdict(says(f"snooze; after={after}", status), of, unreached_status="502")
+    assert (got.tries, got.unreached, got.error, got.snoozed_s) == (0, 0, None, after)
+    assert (delay_s(got), got.attempt.outcome, result_of(got)) == (after, "snoozed", "snoozed")
+
+
+@given(st.integers(1, 86_400), st.floats(0, 86_400), st.none() | st.integers(-100_000, 200_000))
+def test_snoozes_are_bounded_by_24_hours_together_and_by_the_ttl(after, snoozed_s, left_s):
+    expires_ms = None if left_s is None else NOW_MS + left_s * 1000
+    head = running(snoozed_s=snoozed_s, expires_ms=expires_ms)
+    got = verdict(says(f"snooze; after={after}"), spec(max_attempts=2, backoff=[7.0]), head)
+    if snoozed_s + after <= SNOOZED_MAX_S and (left_s is None or after < left_s):
+        assert (got.tries, delay_s(got)) == (0, after)
+    else:
+        assert (got.tries, delay_s(got), got.attempt.outcome) == (1, 7.0, "answered")
+        assert "ttl" in got.attempt.error or "24 h" in got.attempt.error
+
+
+@pytest.mark.parametrize(("head", "said"), [({"snoozed_s": 86_400.0}, "24 h"), ({"expires_ms": NOW_MS + 1_000}, "ttl")])
+def test_a_snooze_beyond_its_bound_may_end_the_job_and_says_which(head, said):
+    got = verdict(says("snooze; after=1"), head=running(**head))
+    assert (got.to, got.tries, got.error.kind, got.error.status) == (State.ERROR, 1, "outcome", 200)
+    assert said in got.error.message
+
+
+@given(st.integers(1, 1000), st.sampled_from(["snoze", "fail; now", "snooze; after=0", "accepted"]))
+def test_what_cannot_be_read_is_a_failed_try_with_the_rule(max_attempts, value):
+    got = verdict(says(value), spec(max_attempts=max_attempts))
+    assert (got.tries, got.attempt.error) == (1, RULE)
+    if max_attempts == 1:
+        assert (got.to, got.error) == (State.ERROR, JobError("outcome", RULE, 200))
+
+
+@given(st.integers(1, 1000))
+def test_410_is_an_error_at_once_unless_the_job_calls_it_a_success(max_attempts):
+    got = verdict(answer(410), spec(max_attempts=max_attempts))
+    assert (got.to, got.tries, got.error.kind, got.error.status) == (State.ERROR, 1, "failed", 410)
+    assert verdict(answer(410), spec(success="200,410")).to is State.COMPLETED
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30), ("0", 1), ("999999", 86_400)])
+def test_429_with_retry_after_is_a_snooze(text, seconds):
+    got = verdict(answer(429, ("Retry-After", text)))
+    assert (got.tries, got.snoozed_s, delay_s(got), result_of(got)) == (0, seconds, seconds, "snoozed")
+
+
+def test_429_is_no_snooze_without_a_time_or_where_it_is_a_success_or_unreached():
+    assert verdict(answer(429)).to is State.ERROR
+    assert verdict(answer(429, ("Retry-After", "soon"))).to is State.ERROR
+    busy = answer(429, ("Retry-After", "30"))
+    assert verdict(busy, spec(success="429")).to is State.COMPLETED
+    assert verdict(busy, unreached_status="429").unreached == 1
+    assert verdict(busy, spec(max_attempts=2), running(snoozed_s=86_400.0)).tries == 1
+
+
+def test_the_header_wins_over_what_a_status_says():
+    assert verdict(says("snooze; after=5", 410)).snoozed_s == 5
+    assert verdict(says("fail", 429, ("Retry-After", "30"))).to is State.ERROR
+    assert verdict(says("retry", 503, ("Retry-After", "30")), spec(max_attempts=2)).tries == 1
+
+
+def test_snoozes_are_counted_and_added_up_and_a_retry_by_hand_forgets_them():
+    head = running(snoozes=1, snoozed_s=60.0)
+    later = settled(head, verdict(says("snooze; after=30"), head=head), NOW_MS)
+    assert (later.state, later.snoozes, later.snoozed_s, later.tries) == (State.SCHEDULED, 2, 90.0, 0)
+    ended = settled(head, verdict(says("fail"), head=head), NOW_MS)
+    assert (ended.snoozes, ended.snoozed_s) == (1, 60.0)
+    again = retried(ended, 2, NOW_MS, None)
+    assert (again.snoozes, again.snoozed_s) == (0, 0.0)
+
+
+def test_what_was_asked_for_is_told_in_words():
+    assert verdict(says("snooze; after=60")).attempt.error == (
+        "its application asked to be called again at 2026-11-06T21:21:00.000Z"
+    )
+    assert verdict(says("fail", 500)).error.message == "the target answered 500 and asked for no more tries"
+    assert verdict(says("retry", 201), spec(max_attempts=2)).attempt.error == (
+        "the target answered 201 and asked for another try"
+    )
 
 
 # -- calls that use up nothing

@@ -102,6 +102,15 @@ class BackoffTold(TypedDict):
     jitter: float
 
 
+class CallbackTold(TypedDict):
+    """Who is told of the end of a job, and of which ends."""
+
+    url: str
+    headers: dict[str, str]
+    on: tuple[str, ...]
+    max_attempts: int
+
+
 class Times(TypedDict):
     """When a job went where."""
 
@@ -138,6 +147,7 @@ class Asked(TypedDict):
     idempotency_key: str | None
     unique: str | None
     on_conflict: OnConflict
+    callback: CallbackTold | None
 
 
 class Job(Asked, Times):
@@ -153,6 +163,7 @@ class Job(Asked, Times):
     snoozes: int
     crashes: int
     held_by: HeldBy | None
+    callback_of: str | None
     error: ErrorTold | None
     response: ResponseTold | None
     attempts: list[AttemptTold]

@@ -9,14 +9,14 @@ from msgspec import Meta, Struct
 
 from taskpusher import errors
 from taskpusher.contract import operation
-from taskpusher.fields import FORM, JsonObject, of_query_form_or_json
+from taskpusher.fields import FORM, Errors, JsonObject, of_query_form_or_json
 from taskpusher.job import QUEUE_RULE, Concurrency, Per, Rate, is_queue_name
 from taskpusher.web import json_response, no_content
 
 from ..config import Config
 from ..defaults import RULE as DEFAULTS_RULE
 from ..defaults import DefaultsJson, broken_rules
-from ..request import Errors, SpecBuilder
+from ..request import SpecBuilder
 from ..store.base import OWN_QUEUES, Changed, Put, QueueView, Store
 from ..store.queues import SCOPES, QueueSettings
 from . import answers, shapes

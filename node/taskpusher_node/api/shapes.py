@@ -4,6 +4,7 @@ import base64
 from typing import Any, Final
 
 from taskpusher import codec
+from taskpusher import uid as uids
 from taskpusher.histogram import quantile
 from taskpusher.job import Backoff, Spec
 from taskpusher.masking import mask_headers, mask_url
@@ -39,12 +40,18 @@ def job(view: JobView, node: str, *, reveal: bool = False) -> answers.Job:
         "snoozes": head.snoozes,
         "crashes": head.crashes,
         "held_by": _held_by(head),
+        "callback_of": spec.callback_of,
         "error": _error(head.error),
         "response": (
             _response(head.last.response, spec, reveal=reveal) if head.last is not None and not running else None
         ),
         "attempts": [_attempt(snippet(attempt), spec, node, reveal=reveal) for attempt in [*newest, *earlier]],
     }
+
+
+def told(view: JobView) -> bytes:
+    """Return what a callback says of a job that has ended: what GET /job/{uid} answers."""
+    return codec.to_json(job(view, uids.name_of(view.uid) or ""))
 
 
 def listing_item(view: JobView, node: str) -> answers.JobListed:
@@ -189,6 +196,19 @@ def _fields(spec: Spec, *, reveal: bool) -> answers.Asked:
         "idempotency_key": spec.idempotency_key,
         "unique": spec.unique,
         "on_conflict": spec.on_conflict,
+        "callback": _callback(spec, reveal=reveal),
+    }
+
+
+def _callback(spec: Spec, *, reveal: bool) -> answers.CallbackTold | None:
+    callback = spec.callback
+    if callback is None:
+        return None
+    return {
+        "url": callback.url if reveal else mask_url(callback.url, spec.redact),
+        "headers": callback.headers if reveal else dict(mask_headers(callback.headers.items(), spec.redact)),
+        "on": callback.on,
+        "max_attempts": callback.max_attempts,
     }
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from taskpusher.histogram import Histogram
-from taskpusher.job import DEFAULT_QUEUE, Spec
+from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
 from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
@@ -133,7 +133,10 @@ class JobView(Struct, frozen=True):
 
 
 class Filters(Struct, frozen=True):
-    """What a listing is narrowed to; None means all. Times are of the state's own order, since <= t < until."""
+    """What a listing is narrowed to; None means all. Times are of the state's own order, since <= t < until.
+
+    Callbacks are listed only where their queue, or a group of errors, is asked for.
+    """
 
     queue: str | None = None
     host: str | None = None
@@ -332,7 +335,8 @@ class Totals(Struct):
 
 
 OTHER_QUEUES = "other"
-OWN_QUEUES = frozenset({DEFAULT_QUEUE})  # are always there, and counted by themselves
+OWN_QUEUES = frozenset({DEFAULT_QUEUE})  # are always there
+_OWN_TALLY = OWN_QUEUES | {CALLBACK_QUEUE}
 
 
 def tally_name(queue: str, *, declared: bool) -> str:
@@ -340,7 +344,7 @@ def tally_name(queue: str, *, declared: bool) -> str:
 
     Adds make queues of any name: only those that somebody declared get a name of their own in the metrics.
     """
-    return queue if declared or queue in OWN_QUEUES else OTHER_QUEUES
+    return queue if declared or queue in _OWN_TALLY else OTHER_QUEUES
 
 
 class Tally:

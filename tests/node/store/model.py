@@ -1,13 +1,16 @@
 """The store as plain Python: a dict of jobs, searched in full for every answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from taskpusher.job import CALLBACK_QUEUE
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
 from . import model_ties
 from .model_repeats import Repeats
 from .model_ties import Open
 
+CALLBACK_HOST = "told:1"
 UNFINISHED = (State.WAITING, State.SCHEDULED)
 
 
@@ -32,15 +35,18 @@ class Job:
     text: tuple[str | None, str] | None = None  # its unique text, in its scope
     turn: int = 0  # among those of its text
     held: int = 0
+    on: tuple[str, ...] = ()  # the ends that a callback tells of
+    tells: bool = False  # it is a callback
     attempt: int = 0
     tries: int = 0
     unreached: int = 0
+    snoozes: int = 0
     crashes: int = 0
 
     @property
-    def counters(self) -> tuple[int, int, int, int]:
+    def counters(self) -> tuple[int, int, int, int, int]:
         """The counters of its head."""
-        return self.attempt, self.tries, self.unreached, self.crashes
+        return self.attempt, self.tries, self.unreached, self.snoozes, self.crashes
 
     @property
     def lane(self) -> tuple[str, str, int]:
@@ -57,6 +63,7 @@ class Model:
     limits: dict[str, int] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=Repeats)
     open: dict[str, Open] = field(default_factory=dict)  # by uid and attempt
+    callback_of: Callable[[str], str] = str  # the uid of the one that was just made for a job
     last_place: int = 0
 
     def place(self) -> int:
@@ -68,10 +75,10 @@ class Model:
         """Return the jobs in some states, oldest uid first."""
         return sorted((job for job in self.jobs.values() if job.state in states), key=lambda job: job.uid)
 
-    def listing(self, state: State) -> list[str]:
-        """Return the uids of a listing."""
+    def listing(self, state: State, queue: str | None = None) -> list[str]:
+        """Return the uids of a listing, which passes over callbacks unless they are asked for."""
         jobs = sorted(self.those(state), key=lambda job: (job.t_ms, job.uid), reverse=state not in UNFINISHED)
-        return [job.uid for job in jobs]
+        return [job.uid for job in jobs if (job.queue != CALLBACK_QUEUE if queue is None else job.queue == queue)]
 
     def counts(self, queue: str | None = None) -> dict[State, int]:
         """Return how many jobs are in each state."""
@@ -148,12 +155,17 @@ class Model:
             self.open[f"{job.uid} {job.attempt}"] = Open(job.line, job.text)
         job.state, job.t_ms = to, now_ms
         self.repeats.ended(job.key, job.uid, now_ms)
+        if to in job.on:
+            uid = self.callback_of(job.uid)
+            self.add(uid, now_ms, 0, None, (CALLBACK_QUEUE, CALLBACK_HOST, 0))
+            self.jobs[uid].tells = True
         self.let_go(now_ms)
 
     def delete(self, job: Job) -> None:
         """A job goes, by hand or pruned."""
         del self.jobs[job.uid]
-        self.repeats.deleted.add(job.uid)
+        if not job.tells:  # their uids are of the store's own clock
+            self.repeats.deleted.add(job.uid)
 
     def settle(self, job: Job, to: State, now_ms: int, due_ms: int, added: tuple[int, int]) -> None:
         """A call has ended."""
@@ -170,7 +182,7 @@ class Model:
 
     def promote(self, now_ms: int) -> None:
         """What has expired ends, what is due waits, pauses that are over go."""
-        for job in self.those(*UNFINISHED):
+        for job in sorted(self.those(*UNFINISHED), key=lambda job: (job.expires_ms or 0, job.uid)):
             if self.is_over(job, now_ms):
                 self.end(job, State.ERROR, now_ms)
         for job in sorted(self.those(State.SCHEDULED), key=lambda job: (job.due_ms, job.uid)):
@@ -193,7 +205,7 @@ class Model:
         self.repeats.revived(job.key, job.uid)
         self.wait(job, now_ms)
         job.due_ms = now_ms
-        job.tries = job.unreached = job.crashes = 0
+        job.tries = job.unreached = job.snoozes = job.crashes = 0
         job.expires_ms = None if job.ttl_ms is None else now_ms + job.ttl_ms
         self.tie(job, job.line, job.text, now_ms)
 

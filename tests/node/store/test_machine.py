@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from taskpusher.job import Spec
+from taskpusher.job import CALLBACK_QUEUE, Callback, Spec
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
 from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
@@ -19,10 +19,12 @@ from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Pu
 from . import model_ties
 from .bench import Bench, close
 from .conftest import RocksEngine
-from .model import UNFINISHED, Job, Model
+from .model import CALLBACK_HOST, UNFINISHED, Job, Model
 from .model_edits import edit
 from .model_repeats import RETENTION_MS
 
+TOLD = Callback(f"http://{CALLBACK_HOST}/", CALLBACK_HOST, on=("completed", "cancelled"))
+CALLBACKS = st.sampled_from([None, None, TOLD, structs.replace(TOLD, on=("error",))])
 QUEUES = st.sampled_from(["default", "x"])
 HOSTS = st.sampled_from(["a:1", "b:1"])
 PRIORITIES = st.sampled_from([0, 0, 0, 1, -1])
@@ -39,6 +41,7 @@ EDITS = st.fixed_dictionaries(
         "ttl_s": st.sampled_from([None, 0.001, 0.06, 0.3]),
     },
 )  # fmt: skip
+SNOOZE_S = 1.5
 ANY = st.integers(0, 1_000)
 
 
@@ -50,7 +53,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.bench = Bench(RocksEngine(Path(self.folder.name)))
-        self.model = Model()
+        self.model = Model(callback_of=self.callback_of)
         self.tokens: dict[str, Claimed] = {}
         self.closing: list[Claimed] = []  # their jobs were cancelled
         self.specs: dict[str, Spec] = {}  # of all that was ever added
@@ -101,9 +104,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(1, 3), queue=QUEUES, host=HOSTS, priority=PRIORITIES, delay_ms=DELAYS, ttl_ms=TTLS,
-        given=st.booleans(),
+        given=st.booleans(), callback=CALLBACKS,
     )  # fmt: skip
-    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool):
+    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool,
+            callback: Callback | None):  # fmt: skip
         ttl_s = None if ttl_ms is None else ttl_ms / 1_000
         jobs = [
             self.bench.job(
@@ -114,6 +118,7 @@ class StoreMachine(RuleBasedStateMachine):
                 delay_ms=delay_ms,
                 ttl_s=ttl_s,
                 given=given,
+                callback=callback,
             )
             for _ in range(n)
         ]
@@ -121,6 +126,7 @@ class StoreMachine(RuleBasedStateMachine):
         for job in jobs:
             self.specs[job.uid] = job.spec
             self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
+            self.model.jobs[job.uid].on = callback.on if callback is not None else ()
 
     @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
     def put_keyed(self, texts: list[str], priority: int):
@@ -193,6 +199,13 @@ class StoreMachine(RuleBasedStateMachine):
         again = NewJob(uid, spec, self.now_ms, self.now_ms, given=True)
         assert self.do(self.bench.put(again)) == [Put.SAME if same else Put.CONFLICT]
 
+    def callback_of(self, uid: str) -> str:
+        """Return the callback that was made when a job ended."""
+        made = [self.bench.view(told) for told in self.do(self.bench.walk(State.WAITING, queue=CALLBACK_QUEUE))]
+        [new] = [view for view in made if view.uid not in self.model.jobs and view.spec.callback_of == uid]
+        self.specs[new.uid] = new.spec
+        return new.uid
+
     @rule(n=st.integers(1, 6))
     def verify(self, n: int):
         """Whatever happens between its steps, a verification finds nothing wrong."""
@@ -250,6 +263,16 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
         self.model.settle(job, to, self.now_ms, due_ms, added)
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=ANY, delay_ms=st.integers(0, 100))
+    def snooze(self, which: int, delay_ms: int):
+        uid = sorted(self.tokens)[which % len(self.tokens)]
+        token, job, due_ms = self.tokens.pop(uid), self.model.jobs[uid], self.now_ms + delay_ms
+        snoozed = self.bench.settle(token, State.SCHEDULED, due_ms=due_ms, snoozed_s=SNOOZE_S)
+        assert self.do(snoozed) is Settled.APPLIED
+        job.snoozes += 1
+        self.model.settle(job, State.SCHEDULED, self.now_ms, due_ms, (0, 0))
 
     @rule(later_ms=st.sampled_from([0, 1, 30, 100, 1_000]))
     def promote(self, later_ms: int):
@@ -314,13 +337,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.pauses.pop(queue, None)
 
     @rule(
-        state=st.sampled_from(State), verb=st.sampled_from(Verb), queue=st.none() | QUEUES, limit=st.integers(1, 4),
-        parts=st.integers(1, 2), dry_run=st.booleans(),
+        state=st.sampled_from(State), verb=st.sampled_from(Verb), limit=st.integers(1, 4),
+        queue=st.none() | QUEUES | st.just(CALLBACK_QUEUE), parts=st.integers(1, 2), dry_run=st.booleans(),
     )  # fmt: skip
     def change_many(self, *, state: State, verb: Verb, queue: str | None, limit: int, parts: int, dry_run: bool):
         verb = verb if state in VERB_STATES[verb] else Verb.CANCEL if state not in FINISHED else Verb.DELETE
-        listed = [self.model.jobs[uid] for uid in self.model.listing(state)]
-        chosen = [job for job in listed if queue in (None, job.queue)]
+        chosen = [self.model.jobs[uid] for uid in self.model.listing(state, queue)]
         done, position = 0, None
         for _ in range(parts):
             walked = self.do(
@@ -345,15 +367,16 @@ class StoreMachine(RuleBasedStateMachine):
             if expected < limit * parts and job.state is state and self.allowed(job, verb):
                 self.apply(job, verb)
                 expected += 1
-        came = [job for job in self.those_that_came(state, listed) if queue in (None, job.queue)]
+        came = self.those_that_came(state, queue, chosen)
         for job in came[: done - expected]:  # let go by a job before it, and so met by the walk
             self.apply(job, verb)
             expected += 1
         assert done == expected
 
-    def those_that_came(self, state: State, listed: list[Job]) -> list[Job]:
+    def those_that_came(self, state: State, queue: str | None, listed: list[Job]) -> list[Job]:
         """Return who is in a state now and was not before."""
-        return [self.model.jobs[uid] for uid in self.model.listing(state) if self.model.jobs[uid] not in listed]
+        jobs = [self.model.jobs[uid] for uid in self.model.listing(state, queue)]
+        return [job for job in jobs if job not in listed]
 
     @rule(queue=QUEUES, for_ms=st.sampled_from([None, 10, 500]))
     def pause(self, queue: str, for_ms: int | None):
@@ -427,11 +450,12 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def listings_agree(self):
         for state in State:
-            assert self.do(self.bench.walk(state)) == self.model.listing(state)
+            for queue in (None, CALLBACK_QUEUE):
+                assert self.do(self.bench.walk(state, queue=queue)) == self.model.listing(state, queue)
 
     @invariant()
     def groups_agree_with_a_recount(self):
-        errors = [self.bench.view(uid) for uid in self.do(self.bench.walk(State.ERROR))]
+        errors = [self.bench.view(job.uid) for job in self.model.those(State.ERROR)]
         recount = Counter(group_of(view.spec, view.head) for view in errors)
         assert {view.group: view.count for view in self.bench.store.groups()} == recount
 
@@ -440,7 +464,8 @@ class StoreMachine(RuleBasedStateMachine):
         for job in self.model.jobs.values():
             head = self.bench.head(job.uid)
             assert head.state is job.state
-            assert (head.attempt, head.tries, head.unreached, head.crashes) == job.counters
+            assert (head.attempt, head.tries, head.unreached, head.snoozes, head.crashes) == job.counters
+            assert head.snoozed_s == job.snoozes * SNOOZE_S
             assert head.expires_ms == job.expires_ms
             assert head.held == job.held
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from taskpusher import uid as uids
 from taskpusher.histogram import Histogram
-from taskpusher.job import DEFAULT_QUEUE, Spec
+from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
 from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
@@ -18,6 +18,8 @@ from .db import Batch, Database
 from .groups import Groups
 from .lanes import Entry, Lanes
 from .records import INDEX, Birth, QueueRecord
+
+Ready = tuple[bytes, Spec, Head]  # what `Book.announce` is told once it is durable
 
 _SEQ_BITS = 40  # a trillion jobs between two starts
 
@@ -75,6 +77,7 @@ class Book:
         self.last_seq = self.durable_seq
         self.parked_at: int | None = None
         self.store_id = b""
+        self.tell: Callable[[JobView], bytes] | None = None  # what a callback says of a job that has ended
         self.stopped_clean = True
         self.moved: Callable[[bytes, str, State, int], None] | None = None  # told of every move while a walk verifies
         self._dirty: set[str] = set()
@@ -155,8 +158,13 @@ class Book:
         )
 
     def may_have(self, queue: str, most: int) -> bool:
-        """Tell whether a queue is there, or may be made where there are at most so many."""
-        return queue in self.queues or len(self.queues) < most
+        """Tell whether a queue is there, or may be made where there are at most so many.
+
+        That of callbacks always may, and takes no other's room: no end of a job waits for it.
+        """
+        if queue in self.queues or queue == CALLBACK_QUEUE:
+            return True
+        return len(self.queues) - (CALLBACK_QUEUE in self.queues) < most
 
     def set_queue(self, queue: str, record: QueueRecord) -> None:
         """Know the settings of a queue."""
@@ -178,6 +186,13 @@ class Book:
         self.retally(queue)
 
     # -- index entries and counters
+
+    def bear(self, batch: Batch, job_id: bytes, birth: Birth) -> None:
+        """Write a new job; it may be claimed once `announce` was told that it is durable."""
+        batch.put(b"b" + job_id, records.encode(birth))
+        self.enter(batch, job_id, birth.spec, birth.head)
+        self.totals.added += 1
+        self.tally(birth.spec.queue).added += 1
 
     def enter(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         """List a job under its state; where it waits, make it ready."""
@@ -305,7 +320,7 @@ class Book:
     def retally(self, queue: str) -> None:
         """A queue was declared or deleted: from now on its jobs are counted under another name."""
         self._tally_of.pop(queue, None)
-        if queue not in self.queues and queue not in (DEFAULT_QUEUE, OTHER_QUEUES):
+        if queue not in self.queues and queue not in (DEFAULT_QUEUE, CALLBACK_QUEUE, OTHER_QUEUES):
             tally = self.tallies.pop(queue, None)
             if tally is not None:
                 self._gone_durations = _sums([self._gone_durations, tally.durations.counts])
@@ -322,7 +337,7 @@ class Book:
         result = result_of(verdict)
         tally.results[result] += 1
         tally.durations.observe(verdict.attempt.duration_s)
-        if result == SUCCESS:
+        if result in (SUCCESS, Kind.SNOOZED):
             return
         if verdict.to is State.SCHEDULED:
             tally.retries += 1
@@ -342,7 +357,7 @@ class Book:
 
     # -- becoming ready
 
-    def announce(self, job: tuple[bytes, Spec, Head]) -> None:
+    def announce(self, job: Ready) -> None:
         """What was entered is durable: let a waiting job be claimed, and tell when a scheduled one is due."""
         job_id, spec, head = job
         self.durable_seq = max(self.durable_seq, head.seq)

@@ -9,9 +9,8 @@ from taskpusher.job import Spec
 from ...lifecycle import FINISHED, Attempt, Head, State, Verdict, cancelled, ready, retried
 from ..base import Changed, Token, Verb
 from . import ends, followers, keys, records
-from .book import Book, Call
+from .book import Book, Call, Ready
 from .commit import Commit
-from .followers import Ready
 from .lanes import Entry
 from .ties import held_by, is_tied
 

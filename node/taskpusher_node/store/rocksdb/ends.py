@@ -3,10 +3,9 @@
 from taskpusher.job import Spec
 
 from ...lifecycle import Head
-from . import followers, repeats
-from .book import Book
+from . import callbacks, followers, repeats
+from .book import Book, Ready
 from .db import Batch
-from .followers import Ready
 from .ties import is_tied
 
 
@@ -14,9 +13,12 @@ def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, before: Head, hea
     """A job has come to its end; returns what became ready by that, to be announced once it is durable."""
     if spec.idempotency_key is not None:
         repeats.ended(book, batch, job_id, spec, head.ended_ms or 0)
+    ready = []
     if is_tied(spec):
-        return followers.ended(book, batch, job_id, spec, before, head)
-    return []
+        ready += followers.ended(book, batch, job_id, spec, before, head)
+    if spec.callback is not None:
+        ready += callbacks.ended(book, batch, job_id, spec, before, head)
+    return ready
 
 
 def replaced(book: Book, batch: Batch, job_id: bytes, spec: Spec, now_ms: int) -> None:

@@ -126,18 +126,21 @@ class RocksStore:
         scan_limit: int = 5_000,
         idempotency_retention_s: float = 86_400.0,
         now_ms: Callable[[], int] = unix_ms,
+        tell: Callable[[JobView], bytes] | None = None,
     ) -> "RocksStore":
         """Open the store in a folder, made where there is none; what was running waits again.
+
+        `tell` returns what a callback says of a job that has ended, as JSON; without it nobody is told.
 
         Raises StoreLocked, StoreRefused, StoreFailed.
         """
         events = events or Events()
         try:
-            book = await asyncio.to_thread(open_book, path, name, events, now_ms())
+            book = await asyncio.to_thread(open_book, path, name, events, now_ms(), tell)
         except StoreFailed as error:
             if not (disk.says_full(str(error)) and disk.Ballast(path).give_up()):
                 raise
-            book = await asyncio.to_thread(open_book, path, name, events, now_ms())
+            book = await asyncio.to_thread(open_book, path, name, events, now_ms(), tell)
         return cls(
             path,
             book,
@@ -204,12 +207,9 @@ class RocksStore:
                 return met
             head = met
         batch = self._commit.batch()
-        batch.put(b"b" + job_id, records.encode(records.Birth(job.added_ms, head, job.spec)))
         if may_repeat:
             self._repeats.enter(batch, job, job_id)
-        book.enter(batch, job_id, job.spec, head)
-        book.totals.added += 1
-        book.tally(job.spec.queue).added += 1
+        book.bear(batch, job_id, records.Birth(job.added_ms, head, job.spec))
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
         return Placed(Put.CREATED, job.uid)
 

@@ -8,12 +8,10 @@ from taskpusher.job import Spec
 from ...lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, let_go
 from ..base import Held
 from . import keys, records
-from .book import Book
+from .book import Book, Ready
 from .db import Batch
 from .records import Closing
 from .ties import held_by
-
-Ready = tuple[bytes, Spec, Head]  # what `Book.announce` is told once it is durable
 
 
 def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, before: Head, head: Head) -> list[Ready]:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from msgspec import structs
 
-from taskpusher.job import meta_says, status_in
+from taskpusher.job import CALLBACK_QUEUE, meta_says, status_in
 
 from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
@@ -121,6 +121,8 @@ class Listing:
         if state is State.WAITING and job_id in self._book.calls:
             return None  # its entry stays until its call has ended
         listed = records.parse_listing(value)
+        if listed.queue == CALLBACK_QUEUE and filters.queue is None and filters.group is None:
+            return None
         asked = (filters.queue, filters.host, filters.group, filters.error)
         said = (listed.queue, listed.host, listed.group, listed.error)
         if any(text not in (None, there) for text, there in zip(asked, said, strict=True)):

@@ -3,7 +3,7 @@
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import structs
@@ -11,7 +11,7 @@ from msgspec import structs
 from taskpusher import uid as uids
 
 from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
-from ..base import Events, Recovery, StoreDamaged, StoreFailed, StoreRefused
+from ..base import Events, JobView, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, ends, followers, keys, records, wal
 from .book import Book
 from .db import Batch, Database
@@ -21,7 +21,9 @@ from .records import Birth
 from .rescue import bring_back
 
 
-def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book:
+def open_book(
+    path: Path, name: str | None, events: Events, now_ms: int, tell: Callable[[JobView], bytes] | None = None
+) -> Book:
     """Open the database and build the book of it. Blocks for seconds where the store is large: meant for a thread.
 
     Raises StoreLocked, StoreDamaged, StoreFailed, and StoreRefused for a store of another name or of a newer format.
@@ -31,6 +33,7 @@ def open_book(path: Path, name: str | None, events: Events, now_ms: int) -> Book
         check_format(db)
         _bring_back(db)
         book = _identify(db, name, events)
+        book.tell = tell
         backup.forget_unfinished(path)
         read_counts(book)
         _read_queues(book)
@@ -141,6 +144,7 @@ def _requeue(book: Book, now_ms: int) -> None:
     _written(book, batch)
     book.releasing.clear()
     book.db.flush_log()
+    book.durable_seq = book.last_seq
 
 
 def _written(book: Book, batch: Batch) -> Batch:

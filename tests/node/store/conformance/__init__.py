@@ -5,6 +5,7 @@ from .changing import Changing
 from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing
+from .ending import Callbacks, Snoozing
 from .grouping import Groups
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
@@ -31,6 +32,8 @@ SUITE = (
     QueuesInTurn,
     Parking,
     Settling,
+    Snoozing,
+    Callbacks,
     Fencing,
     Promoting,
     Expiring,
