@@ -20,6 +20,7 @@ from taskpusher.job import (
     QUEUE_RULE,
     STATUSES_SCHEMA,
     Backoff,
+    Limit,
     OnConflict,
     QueueName,
     Seconds,
@@ -81,6 +82,7 @@ _RULES = {
     "idempotency_key": TEXT_RULE,
     "unique": TEXT_RULE,
     "on_conflict": "keep, replace or after",
+    "limit": 'an object of "key" (1 to 512 bytes), "concurrency" or "rate" or both, and "per" in seconds',
     "uid": "a uid of this store",
 }
 
@@ -117,6 +119,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_key: Text512 | None = None
     unique: Text512 | None = None
     on_conflict: OnConflict | None = None
+    limit: Limit | None = None
     uid: str | None = None
 
 
@@ -126,7 +129,7 @@ Parsed = tuple[AddRequest, Errors]
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
 _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
-_JSON_IN_FORMS = frozenset({"headers", "backoff", "redact"})
+_JSON_IN_FORMS = frozenset({"headers", "backoff", "redact", "limit"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
@@ -266,6 +269,8 @@ class SpecBuilder:
         success = _success(request.success, errors)
         meta = self._meta(request.meta, errors)
         self._place(request, errors)
+        if request.limit is not None:
+            errors += [(f"limit.{path}", rule) for path, rule in broken_limit(request.limit)]
         if request.uid is not None:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
@@ -296,6 +301,7 @@ class SpecBuilder:
             idempotency_key=request.idempotency_key,
             unique=request.unique,
             on_conflict=request.on_conflict or "keep",
+            limit=request.limit,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -419,6 +425,14 @@ def is_text(text: str) -> bool:
         return 0 < len(text.encode()) <= TEXT_BYTES_MAX and CONTROL.search(text) is None
     except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
         return False
+
+
+def broken_limit(limit: Limit) -> Errors:
+    """Return which rules the numbers and the key of a limit break, but for those of its type."""
+    errors = [] if is_text(limit.key) else [("key", TEXT_RULE)]
+    if limit.concurrency is None and limit.rate is None:
+        errors.append(("concurrency", "concurrency or rate, or both"))
+    return errors
 
 
 def _basic(userinfo: str) -> str:

@@ -102,6 +102,15 @@ class BackoffTold(TypedDict):
     jitter: float
 
 
+class LimitNumbers(TypedDict):
+    """A limit key: so many calls at once, `rate` begun in `per` seconds; null is any number."""
+
+    key: str
+    concurrency: int | None
+    rate: float | None
+    per: float
+
+
 class Times(TypedDict):
     """When a job went where."""
 
@@ -138,6 +147,7 @@ class Asked(TypedDict):
     idempotency_key: str | None
     unique: str | None
     on_conflict: OnConflict
+    limit: LimitNumbers | None
 
 
 class Job(Asked, Times):
@@ -221,6 +231,21 @@ class Queues(TypedDict):
     """Every queue."""
 
     queues: list[Queue]
+
+
+class LimitTold(LimitNumbers):
+    """A limit key; while it is pinned adds do not change its numbers."""
+
+    pinned: bool
+    running: int
+    waiting: int
+
+
+class Limits(TypedDict):
+    """A part of the limit keys; `last_key` is what the next part comes after, null when there is none."""
+
+    limits: list[LimitTold]
+    last_key: str | None
 
 
 class HeldTold(PauseTold):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
 from . import model_ties
+from .model_limits import Limits
 from .model_repeats import Repeats
 from .model_ties import Open
 
@@ -36,6 +37,7 @@ class Job:
     tries: int = 0
     unreached: int = 0
     crashes: int = 0
+    limit: str | None = None
 
     @property
     def counters(self) -> tuple[int, int, int, int]:
@@ -57,6 +59,7 @@ class Model:
     limits: dict[str, int] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=Repeats)
     open: dict[str, Open] = field(default_factory=dict)  # by uid and attempt
+    gates: Limits = field(default_factory=Limits)
     last_place: int = 0
 
     def place(self) -> int:
@@ -120,6 +123,7 @@ class Model:
             and job.queue not in self.pauses
             and job.host not in full
             and not (job.crashes and suspect_runs)
+            and self.gates.lets_pass(job, running, now_ms)
             and not self.is_over(job, now_ms)
         ]
 
@@ -131,6 +135,7 @@ class Model:
     def claim(self, uid: str, now_ms: int) -> None:
         """A call begins."""
         job = self.jobs[uid]
+        self.gates.take(job.limit, now_ms)
         job.state, job.t_ms = State.RUNNING, now_ms
         job.attempt += 1
 

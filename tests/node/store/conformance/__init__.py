@@ -6,6 +6,7 @@ from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing
 from .grouping import Groups
+from .limiting import LimitKeys, QueueLimits
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
@@ -49,6 +50,8 @@ SUITE = (
     Pruning,
     Queues,
     Holds,
+    LimitKeys,
+    QueueLimits,
     Reopening,
     Crashing,
     Remembering,
