@@ -1,12 +1,15 @@
 """What lanes are made of: ready jobs in order of arrival, of a queue, host, priority and limit key."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from . import keys
 from .gates import Gate, KeyGate
+
+READ_AHEAD = 20_000  # jobs kept in memory behind the heads, of all lanes together
+CHUNK = 512  # jobs loaded at once
 
 
 class Entry(NamedTuple):
@@ -107,3 +110,6 @@ Ticket = tuple[int, int, int, int, Stand]
 
 Turn = tuple[int, Lane]
 """(seq of the head, lane): no two lanes have a head of the same seq."""
+
+Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
+"""(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""

@@ -17,13 +17,7 @@ from itertools import count
 
 from . import keys
 from .gates import Gate, Gates
-from .lane import Entry, Lane, Line, Stand, Ticket, Where
-
-READ_AHEAD = 20_000  # jobs kept in memory behind the heads, of all lanes together
-CHUNK = 512  # jobs loaded at once
-
-Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
-"""(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""
+from .lane import CHUNK, READ_AHEAD, Entry, Lane, Line, Load, Stand, Ticket, Where
 
 
 class Lanes:
