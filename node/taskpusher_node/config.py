@@ -158,6 +158,7 @@ class Config:
     )
     max_queues: int = _limit(1_000, "How many queues there may be.")
     max_holds: int = _limit(1_000, "How many hosts may be held by hand.")
+    max_pinned_limits: int = _limit(10_000, "How many limit keys may be pinned.")
     max_url_bytes: int = _limit(8_192, "Longest url.", kind=_SIZE)
     max_headers: int = _limit(64, "Most headers of a job.")
     max_headers_bytes: int = _limit(65_536, "Most bytes of a job's headers together.", kind=_SIZE)

@@ -141,8 +141,12 @@ class NodeMetrics:
         yield gauge("slots_busy", "Calls that run.", {(): busy})
         yield gauge("slots_limit", "Calls that may run at once.", {(): limit})
         held = {("host",): self._targets.held_total}
+        held |= {(reason,): n for reason, n in self._store.limits_held().items()}
         yield counter("dispatch_held", "How often jobs that were ready were held back.", held, ("reason",))
         yield gauge("targets_held", "Hosts that are held back.", {(): self._targets.held})
+        yield gauge(
+            "limits", "Limit keys that are pinned, have jobs or a bucket that fills.", {(): self._store.limits_known()}
+        )
         yield histogram("event_loop_lag_seconds", "How late the event loop is.", {(): self._lag.seconds})
         yield gauge("http_connections", "Open connections of clients.", {(): self._connections()})
 

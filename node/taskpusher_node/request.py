@@ -23,6 +23,7 @@ from taskpusher.job import (
     STATUSES_SCHEMA,
     Backoff,
     Callback,
+    Limit,
     OnConflict,
     QueueName,
     Seconds,
@@ -86,6 +87,7 @@ _RULES = {
     "unique": TEXT_RULE,
     "on_conflict": "keep, replace or after",
     "callback": CALLBACK_RULE,
+    "limit": 'an object of "key" (1 to 512 bytes), "concurrency" or "rate" or both, and "per" in seconds',
     "uid": "a uid of this store",
 }
 
@@ -123,6 +125,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     unique: Text512 | None = None
     on_conflict: OnConflict | None = None
     callback: Raw = Raw()
+    limit: Limit | None = None
     uid: str | None = None
 
 
@@ -132,7 +135,7 @@ Parsed = tuple[AddRequest, Errors]
 _FIELDS = {field.name: field for field in msgspec.structs.fields(AddRequest)}
 _TYPES = {name: field.type for name, field in _FIELDS.items()}
 _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
-_JSON_IN_FORMS = frozenset({"headers", "backoff", "redact"})
+_JSON_IN_FORMS = frozenset({"headers", "backoff", "redact", "limit"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
@@ -268,6 +271,8 @@ class SpecBuilder:
         told = self._callback(request.callback, errors)
         if request.queue == CALLBACK_QUEUE:
             errors.append(("queue", "of callbacks alone"))
+        if request.limit is not None:
+            errors += [(f"limit.{path}", rule) for path, rule in broken_limit(request.limit)]
         if request.uid is not None:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
@@ -299,6 +304,7 @@ class SpecBuilder:
             unique=request.unique,
             on_conflict=request.on_conflict or "keep",
             callback=told,
+            limit=request.limit,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -439,6 +445,14 @@ def is_text(text: str) -> bool:
         return 0 < len(text.encode()) <= TEXT_BYTES_MAX and CONTROL.search(text) is None
     except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
         return False
+
+
+def broken_limit(limit: Limit) -> Errors:
+    """Return which rules the numbers and the key of a limit break, but for those of its type."""
+    errors = [] if is_text(limit.key) else [("key", TEXT_RULE)]
+    if limit.concurrency is None and limit.rate is None:
+        errors.append(("concurrency", "concurrency or rate, or both"))
+    return errors
 
 
 def _basic(userinfo: str) -> str:

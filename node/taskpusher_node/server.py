@@ -36,6 +36,7 @@ from .api.backup import BackupApi
 from .api.editing import EditApi
 from .api.explain import ExplainApi
 from .api.jobs import JobsApi
+from .api.limits import LimitsApi
 from .api.listings import ListingsApi
 from .api.metrics import MetricsApi
 from .api.node import OPEN_PATHS, HealthApi, NodeApi
@@ -143,6 +144,7 @@ class _Node:
             events=self._events,
             max_queues=config.max_queues,
             max_holds=config.max_holds,
+            max_pinned=config.max_pinned_limits,
             scan_limit=config.scan_limit,
             idempotency_retention_s=config.idempotency_retention,
             tell=shapes.told,
@@ -239,6 +241,7 @@ class _Node:
             EditApi(store, config, unix_ms),
             ListingsApi(store, unix_ms),
             QueuesApi(store, config, unix_ms),
+            LimitsApi(store, config.max_pinned_limits),
             TargetsApi(store, dispatcher.targets, unix_ms),
             ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),

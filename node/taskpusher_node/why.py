@@ -13,6 +13,7 @@ from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State
 from .retry import NOT_REACHED, Kind
 from .status import Phase
 from .store.base import Held, JobView, Pause, Place
+from .store.limits import ShutGate
 from .targets import BY_ITSELF, TargetView
 
 AHEAD_MAX = 1_000  # jobs that are counted
@@ -51,7 +52,9 @@ def why(job: JobView, around: Around) -> Why:
     """Return why a job does not run now, or what it does instead."""
     if job.head.state is not State.WAITING:
         return _not_waiting(job)
-    for look in (_node, _in_order, _unique, _paused, _held, _suspect, _host_full, _in_line, _slots):
+    for look in (
+        _node, _in_order, _unique, _paused, _held, _suspect, _host_full, _queue_limit, _key_limit, _in_line, _slots,
+    ):  # fmt: skip
         found = look(job, around)
         if found is not None:
             return found
@@ -166,6 +169,29 @@ def _host_full(_: JobView, around: Around) -> Why | None:
     calls = "1 call" if target.limit == 1 else f"{target.limit} calls"
     sentence = f"its host {target.host}, which was held back, may run {calls} at once for now, and does"
     return _because("host-limit", sentence, host=target.host, limit=target.limit, in_flight=target.in_flight)
+
+
+def _queue_limit(job: JobView, around: Around) -> Why | None:
+    return _limit(around.place.queue, f"its queue {job.spec.queue}", queue=job.spec.queue)
+
+
+def _key_limit(_: JobView, around: Around) -> Why | None:
+    gate = around.place.limit
+    return _limit(gate, f"its limit {gate.key}", limit=gate.key) if gate is not None else None
+
+
+def _limit(gate: ShutGate | None, name: str, **of: str | None) -> Why | None:
+    """Tell of which a gate that is shut is short: of places, or of tokens."""
+    if gate is None:
+        return None
+    facts: dict[str, Any] = {**of, "running": gate.running, "concurrency": gate.concurrency, "held_by": gate.held_by}
+    facts |= {"rate": gate.rate, "per": gate.per, "next_at": codec.to_time(gate.next_token_ms)}
+    if gate.concurrency is not None and gate.running >= gate.concurrency:
+        holders = f", the first {', '.join(gate.held_by)}" if gate.held_by else ""
+        sentence = f"{name} runs {gate.running} of {gate.concurrency} calls{holders}"
+        return _because("limit", sentence, **facts)
+    sentence = f"{name} begins {gate.rate:g} calls in {gate.per:g} s, and the next at {facts['next_at']}"
+    return _because("rate", sentence, **facts)
 
 
 def _in_line(job: JobView, around: Around) -> Why | None:

@@ -111,6 +111,15 @@ class CallbackTold(TypedDict):
     max_attempts: int
 
 
+class LimitNumbers(TypedDict):
+    """A limit key: so many calls at once, `rate` begun in `per` seconds; null is any number."""
+
+    key: str
+    concurrency: int | None
+    rate: float | None
+    per: float
+
+
 class Times(TypedDict):
     """When a job went where."""
 
@@ -148,6 +157,7 @@ class Asked(TypedDict):
     unique: str | None
     on_conflict: OnConflict
     callback: CallbackTold | None
+    limit: LimitNumbers | None
 
 
 class Job(Asked, Times):
@@ -232,6 +242,21 @@ class Queues(TypedDict):
     """Every queue."""
 
     queues: list[Queue]
+
+
+class LimitTold(LimitNumbers):
+    """A limit key; while it is pinned adds do not change its numbers."""
+
+    pinned: bool
+    running: int
+    waiting: int
+
+
+class Limits(TypedDict):
+    """A part of the limit keys; `last_key` is what the next part comes after, null when there is none."""
+
+    limits: list[LimitTold]
+    last_key: str | None
 
 
 class HeldTold(PauseTold):

@@ -11,6 +11,7 @@ from taskpusher.contract import operation, operations
 from taskpusher.job import QueueName
 from taskpusher.openapi import document
 
+from ..request import TEXT_RULE
 from ..urls import HOST_RULE
 from . import answers
 from .add import AddApi
@@ -18,6 +19,7 @@ from .backup import BackupApi
 from .editing import EditApi
 from .explain import ExplainApi
 from .jobs import JobsApi
+from .limits import LimitsApi
 from .listings import STATES, ListingsApi
 from .metrics import MetricsApi
 from .node import HealthApi, NodeApi
@@ -36,6 +38,7 @@ _PATH_FIELDS = {
     "uid": Annotated[str, Meta(description="the uid of a job")],
     "state": Annotated[str, Meta(extra_json_schema={"enum": sorted(STATES)})],
     "name": QueueName,
+    "key": Annotated[str, Meta(description=TEXT_RULE)],
     "host": Annotated[str, Meta(description=HOST_RULE)],
 }
 
@@ -56,6 +59,7 @@ PARTS = (
     EditApi,
     ListingsApi,
     QueuesApi,
+    LimitsApi,
     TargetsApi,
     ExplainApi,
     NodeApi,

@@ -6,12 +6,13 @@ from typing import Any, Final
 from taskpusher import codec
 from taskpusher import uid as uids
 from taskpusher.histogram import quantile
-from taskpusher.job import Backoff, Spec
+from taskpusher.job import Backoff, Limit, Spec
 from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import HELD_BY_ORDER, Attempt, Head, JobError, Response, State, snippet
 from ..rings import Bucket
 from ..store.base import GroupView, JobView, Pause, QueueView
+from ..store.limits import LimitView
 from ..targets import TargetView
 from . import answers
 
@@ -90,6 +91,11 @@ def queue(view: QueueView) -> answers.Queue:
         "defaults": codec.raw_json(view.defaults) if view.defaults is not None else {},
         "version": view.version,
     }
+
+
+def limit(view: LimitView) -> answers.LimitTold:
+    """Return a limit key."""
+    return {**_limit(view.limit), "pinned": view.pinned, "running": view.running, "waiting": view.waiting}
 
 
 def target(view: TargetView) -> answers.Target:
@@ -197,6 +203,7 @@ def _fields(spec: Spec, *, reveal: bool) -> answers.Asked:
         "unique": spec.unique,
         "on_conflict": spec.on_conflict,
         "callback": _callback(spec, reveal=reveal),
+        "limit": _limit(spec.limit) if spec.limit is not None else None,
     }
 
 
@@ -216,6 +223,10 @@ def _backoff(backoff: Backoff | list[float]) -> answers.BackoffTold | list[float
     if not isinstance(backoff, Backoff):
         return backoff
     return {"initial": backoff.initial, "factor": backoff.factor, "max": backoff.max, "jitter": backoff.jitter}
+
+
+def _limit(limit: Limit) -> answers.LimitNumbers:
+    return {"key": limit.key, "concurrency": limit.concurrency, "rate": limit.rate, "per": limit.per}
 
 
 def _meta(spec: Spec) -> Any:

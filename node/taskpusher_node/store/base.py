@@ -19,7 +19,7 @@ from ..grouping import Group
 from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
 from ..retry import RESULTS
 from .editing import EditStore
-from .limits import LimitStore
+from .limits import LimitStore, ShutGate
 from .queues import SCOPES, QueueStore
 from .space import SpaceStore
 
@@ -153,12 +153,14 @@ class Place(Struct, frozen=True):
     """What stands before a job that waits.
 
     `ahead` counts the jobs of its queue and host that go first, as far as they were counted; `parked` tells that it
-    is left for the next start, and `suspect_runs` that one of those runs that were running in a crash.
+    is left for the next start, `suspect_runs` that one of those runs that were running in a crash.
     """
 
     ahead: int = 0
     parked: bool = False
     suspect_runs: bool = False
+    limit: ShutGate | None = None  # where it is shut
+    queue: ShutGate | None = None
 
 
 class Held(Struct, frozen=True):

@@ -35,6 +35,7 @@ EXPECTED = {
     "slots_busy": ("gauge", set()),
     "dispatch_held": ("counter", {"reason"}),
     "targets_held": ("gauge", set()),
+    "limits": ("gauge", set()),
     "slots_limit": ("gauge", set()),
     "event_loop_lag_seconds": ("histogram", set()),
     "http_requests": ("counter", {"method", "route", "status"}),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from msgspec import structs
 
 from taskpusher import uid as uids
-from taskpusher.job import Spec
+from taskpusher.job import Limit, Spec
 from taskpusher_node import digests
 from taskpusher_node.lifecycle import FINISHED, STATES, Attempt, Head, JobError, Response, State, Verdict
 from taskpusher_node.store.base import (
@@ -88,8 +88,16 @@ class Bench:
         """Open the store; the options are kept for the next time."""
         self._options |= options
         self.heard = Heard()
-        given = {"name": NAME, "events": self.heard.events(), "now_ms": lambda: self.now_ms, "tell": tell}
-        opening = self.engine.open(**given | self._options)
+        opening = self.engine.open(
+            **{
+                "name": NAME,
+                "events": self.heard.events(),
+                "now_ms": lambda: self.now_ms,
+                "ticks_ms": lambda: self.now_ms,
+                "tell": tell,
+                **self._options,
+            }
+        )
         self.store = await soon(opening)
 
     async def reopen(self, **options: Any) -> None:
@@ -107,6 +115,8 @@ class Bench:
     def job(self, *, uid: str | None = None, delay_ms: int = 0, given: bool = False, **fields: Any) -> NewJob:
         """Return a new job; `fields` are those of its spec."""
         host = fields.pop("host", "a:80")
+        if isinstance(fields.get("limit"), tuple):
+            fields["limit"] = Limit(*fields["limit"])  # (key, concurrency, rate, per)
         spec = Spec(url=f"http://{host}/", host=host, **fields)
         keyed = spec.idempotency_key is not None
         digest = digests.of_spec(structs.replace(spec, idempotency_key=None)) if keyed else None
@@ -235,6 +245,16 @@ class Bench:
     async def release(self, host: str) -> None:
         """Release a host."""
         await soon(self.store.set_hold(host, None))
+
+    async def pin(self, *limit: Any) -> bool:
+        """Fix the numbers (key, concurrency, rate, per) of a limit key."""
+        return await soon(self.store.pin_limit(Limit(*limit)))
+
+    async def number_queue(
+        self, concurrency: int | None = None, rate: float | None = None, *, queue: str = "default"
+    ) -> None:
+        """Give a queue its numbers, by the second."""
+        await soon(self.store.set_queue_limits(queue, concurrency, rate, 1.0))
 
     async def durable(self) -> None:
         """Wait for the flush."""

@@ -7,6 +7,7 @@ from taskpusher.job import CALLBACK_QUEUE
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
 from . import model_ties
+from .model_limits import Limits
 from .model_repeats import Repeats
 from .model_ties import Open
 
@@ -42,6 +43,7 @@ class Job:
     unreached: int = 0
     snoozes: int = 0
     crashes: int = 0
+    limit: str | None = None
 
     @property
     def counters(self) -> tuple[int, int, int, int, int]:
@@ -64,6 +66,7 @@ class Model:
     repeats: Repeats = field(default_factory=Repeats)
     open: dict[str, Open] = field(default_factory=dict)  # by uid and attempt
     callback_of: Callable[[str], str] = str  # the uid of the one that was just made for a job
+    gates: Limits = field(default_factory=Limits)
     last_place: int = 0
 
     def place(self) -> int:
@@ -127,6 +130,7 @@ class Model:
             and job.queue not in self.pauses
             and job.host not in full
             and not (job.crashes and suspect_runs)
+            and self.gates.lets_pass(job, running, now_ms)
             and not self.is_over(job, now_ms)
         ]
 
@@ -138,6 +142,7 @@ class Model:
     def claim(self, uid: str, now_ms: int) -> None:
         """A call begins."""
         job = self.jobs[uid]
+        self.gates.take(job.limit, now_ms)
         job.state, job.t_ms = State.RUNNING, now_ms
         job.attempt += 1
 

@@ -8,7 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskpusher_node.store.rocksdb import keys
-from taskpusher_node.store.rocksdb.lanes import Entry, Lanes
+from taskpusher_node.store.rocksdb.gates import Gates
+from taskpusher_node.store.rocksdb.lane import Entry, Where, where
+from taskpusher_node.store.rocksdb.lanes import Lanes
 
 SUSPECTS = keys.SUSPECTS
 
@@ -21,7 +23,9 @@ class Rig:
         self.loads = 0
         self.loaded = 0
         self.durable = 0
-        self.lanes = Lanes(self._load, suspects=SUSPECTS, read_ahead=read_ahead, chunk=chunk)
+        self.now_ms = 0
+        self.gates = Gates(lambda: self.now_ms, lambda: self.now_ms)
+        self.lanes = Lanes(self._load, suspects=SUSPECTS, gates=self.gates, read_ahead=read_ahead, chunk=chunk)
         self._seq = itertools.count(1)
 
     def _load(self, lane: bytes, after_seq: int, n: int) -> tuple[list[Entry], bool]:
@@ -31,20 +35,22 @@ class Rig:
         self.loaded += len(durable)
         return durable, len(durable) < len(found) or len(found) == n
 
-    def write(self, queue: str = "q", host: bytes = b"a", priority: int = 0) -> tuple[bytes, str, bytes, int, Entry]:
+    def write(
+        self, queue: str = "q", host: bytes = b"a", priority: int = 0, limit: str | None = None
+    ) -> tuple[Where, Entry]:
         """A job is on disk, and not yet announced."""
         seq = next(self._seq)
-        key = keys.lane_of(queue, host, priority)
+        lane = where(queue, host, priority, limit)
         entry = Entry(seq, seq.to_bytes(16), seq)
-        self.disk.setdefault(key, []).append(entry)
-        return key, queue, host, priority, entry
+        self.disk.setdefault(lane.key, []).append(entry)
+        return lane, entry
 
-    def announce(self, job: tuple[bytes, str, bytes, int, Entry]) -> None:
+    def announce(self, job: tuple[Where, Entry]) -> None:
         self.durable = job[-1].seq
         self.lanes.add(*job)
 
-    def add(self, queue: str = "q", host: bytes = b"a", priority: int = 0) -> int:
-        job = self.write(queue, host, priority)
+    def add(self, queue: str = "q", host: bytes = b"a", priority: int = 0, limit: str | None = None) -> int:
+        job = self.write(queue, host, priority, limit)
         self.announce(job)
         return job[-1].seq
 
@@ -144,13 +150,12 @@ class Pair:
         seq = sorted(self.naive.running)[index % len(self.naive.running)]
         job = self.naive.running.pop(seq)
         self.rig.lanes.ended(job[1])
-        key = keys.lane_of(job[0], job[1], job[2])
         entry = Entry(seq, seq.to_bytes(16), seq)
         if interrupted:
             self.naive.ready[seq] = job
-            self.rig.lanes.put_back(key, *job, entry)
+            self.rig.lanes.put_back(where(*job), entry)
         else:
-            self.rig.disk[key].remove(entry)
+            self.rig.disk[where(*job).key].remove(entry)
 
     def drop(self, index: int) -> None:
         """Only heads: what stands behind is found stale by the engine."""
@@ -159,7 +164,7 @@ class Pair:
             return
         seq = sorted(heads)[index % len(heads)]
         job = self.naive.ready.pop(seq)
-        key = keys.lane_of(job[0], job[1], job[2])
+        key = where(*job).key
         self.rig.disk[key].remove(Entry(seq, seq.to_bytes(16), seq))
         self.rig.lanes.drop(key, seq)
 
@@ -205,16 +210,16 @@ def test_lanes_opened_by_their_heads_alone_give_every_job_in_order(jobs, read_ah
     rig = Rig(read_ahead=read_ahead, chunk=chunk)
     written = [rig.write(*job) for job in jobs]
     rig.durable = len(jobs)
-    heads = {job[0]: job for job in reversed(written)}
-    for key, queue, host, priority, entry in heads.values():
-        rig.lanes.open_lane(key, queue, host, priority, entry)
+    heads = dict(reversed(written))
+    for lane, entry in heads.items():
+        rig.lanes.open_lane(lane, entry)
     order = []
     while (picked := rig.lanes.pick(idle_only=False)) is not None:
         order.append((picked[0].key, picked[1].seq))
         rig.lanes.ended(picked[0].host)
     assert sorted(seq for _, seq in order) == [job[-1].seq for job in written]
     for lane in heads:
-        seqs = [seq for key, seq in order if key == lane]
+        seqs = [seq for key, seq in order if key == lane.key]
         assert seqs == sorted(seqs)
 
 
@@ -241,12 +246,12 @@ def test_what_is_not_durable_is_not_picked_and_what_is_is_not_lost(moves, read_a
 
 def test_two_tickets_of_the_same_place_do_not_meet_in_a_comparison():
     rig = Rig()
-    key, queue, host, priority, entry = rig.write()
-    rig.announce((key, queue, host, priority, entry))
+    lane, entry = rig.write()
+    rig.announce((lane, entry))
     for _ in range(3):
         assert rig.pick() == entry.seq
-        rig.lanes.ended(host)
-        rig.lanes.put_back(key, queue, host, priority, entry)
+        rig.lanes.ended(lane.host)
+        rig.lanes.put_back(lane, entry)
     assert rig.pick_all() == [entry.seq]
 
 
@@ -390,7 +395,7 @@ def test_a_lane_that_was_emptied_and_gets_a_job_back_does_not_load_what_runs():
     lane, entry = rig.lanes.pick(idle_only=False)
     assert (entry.seq, rig.pick()) == (first, second)
     rig.lanes.ended(lane.host)
-    rig.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
+    rig.lanes.put_back(lane.where, entry)
     third = rig.add()  # the read-ahead is full, so it has to be loaded; the second still runs, and is still on disk
     assert rig.pick_all() == [first, third]
 
@@ -401,7 +406,7 @@ def test_jobs_that_come_back_in_any_order_stand_in_their_old_one():
     picked = [rig.lanes.pick(idle_only=False) for _ in range(4)]
     for lane, entry in (picked[2], picked[0], picked[3], picked[1]):
         rig.lanes.ended(lane.host)
-        rig.lanes.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
+        rig.lanes.put_back(lane.where, entry)
     assert rig.pick_all() == seqs
 
 

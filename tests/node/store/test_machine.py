@@ -21,6 +21,7 @@ from .bench import Bench, close
 from .conftest import RocksEngine
 from .model import CALLBACK_HOST, UNFINISHED, Job, Model
 from .model_edits import edit
+from .model_limits import Limited, limit_of
 from .model_repeats import RETENTION_MS
 
 TOLD = Callback(f"http://{CALLBACK_HOST}/", CALLBACK_HOST, on=("completed", "cancelled"))
@@ -42,6 +43,7 @@ EDITS = st.fixed_dictionaries(
     },
 )  # fmt: skip
 SNOOZE_S = 1.5
+LIMITS = st.sampled_from([None, None, "a", "b", "r"])
 ANY = st.integers(0, 1_000)
 
 
@@ -104,11 +106,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(1, 3), queue=QUEUES, host=HOSTS, priority=PRIORITIES, delay_ms=DELAYS, ttl_ms=TTLS,
-        given=st.booleans(), callback=CALLBACKS,
+        given=st.booleans(), limit=LIMITS, callback=CALLBACKS,
     )  # fmt: skip
-    def put(self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool,
-            callback: Callback | None):  # fmt: skip
+    def put(
+        self, *, n: int, queue: str, host: str, priority: int, delay_ms: int, ttl_ms: int | None, given: bool,
+        limit: str | None, callback: Callback | None,
+    ):  # fmt: skip
         ttl_s = None if ttl_ms is None else ttl_ms / 1_000
+        fields = {"callback": callback} | ({} if limit is None else {"limit": limit_of(limit)})
         jobs = [
             self.bench.job(
                 uid=self.bench.fresh_uid(),
@@ -118,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
                 delay_ms=delay_ms,
                 ttl_s=ttl_s,
                 given=given,
-                callback=callback,
+                **fields,
             )
             for _ in range(n)
         ]
@@ -127,6 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.specs[job.uid] = job.spec
             self.model.add(job.uid, self.now_ms, delay_ms, ttl_ms, (queue, host, priority))
             self.model.jobs[job.uid].on = callback.on if callback is not None else ()
+            self.model.jobs[job.uid].limit = limit
 
     @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
     def put_keyed(self, texts: list[str], priority: int):
@@ -188,6 +194,7 @@ class StoreMachine(RuleBasedStateMachine):
         token = self.closing.pop(which % len(self.closing))
         assert self.do(self.bench.settle(token, State.COMPLETED)) is Settled.FENCED
         self.model.open.pop(f"{token.uid} {token.token.attempt}", None)
+        self.model.gates.closing.pop(f"{token.uid} {token.token.attempt}", None)
         self.model.let_go(self.now_ms)
 
     @precondition(lambda self: self.model.repeats.deleted)
@@ -227,6 +234,14 @@ class StoreMachine(RuleBasedStateMachine):
         if calls is not None:
             self.model.limits[host] = calls
 
+    @rule(queue=QUEUES, calls=st.sampled_from([None, 1, 2]))
+    def number_queue(self, queue: str, calls: int | None):
+        if any(view.name == queue for view in self.bench.store.queues()):
+            self.do(self.bench.number_queue(calls, queue=queue))
+            self.model.gates.queues.pop(queue, None)
+            if calls is not None:
+                self.model.gates.queues[queue] = calls
+
     @rule(n=st.integers(0, 4))
     def claim(self, n: int):
         self.take(n)
@@ -240,14 +255,18 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.claim(job.uid, self.now_ms)
             assert job.token.attempt == self.model.jobs[job.uid].attempt
             self.tokens[job.uid] = job
-        assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms)
+        assert len(claimed) == n or not self.sure(self.model.may_be_claimed(self.now_ms))
         return claimed
+
+    def sure(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs that a claim does not pass over."""
+        return [job for job in jobs if self.model.gates.must_be_open(job.limit, self.now_ms)]
 
     def check_choice(self, uid: str, candidates: list[Job]) -> None:
         """Of its queue the highest priority, of its lane the first."""
         assert uid in [job.uid for job in candidates]
         chosen = self.model.jobs[uid]
-        rivals = [job for job in candidates if job.queue == chosen.queue]
+        rivals = [chosen, *(job for job in self.sure(candidates) if job.queue == chosen.queue)]
         assert chosen.priority == max(job.priority for job in rivals)
         assert chosen.place == min(job.place for job in rivals if job.lane == chosen.lane)
 
@@ -278,6 +297,7 @@ class StoreMachine(RuleBasedStateMachine):
     def promote(self, later_ms: int):
         next_ms = self.do(self.bench.promote(later_ms))
         self.model.promote(self.now_ms)
+        self.model.gates.looked_ms = self.now_ms
         needed_ms = self.model.next_ms()
         assert needed_ms is None or (next_ms is not None and next_ms <= needed_ms)
 
@@ -313,6 +333,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             if job.uid in self.tokens:
                 self.closing.append(self.tokens.pop(job.uid))
+                self.model.gates.closing[f"{job.uid} {job.attempt}"] = Limited(job.queue, job.limit)
             self.model.end(job, State.CANCELLED, self.now_ms)
 
     @precondition(lambda self: self.model.jobs)
@@ -416,6 +437,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.looking = None
         self.tokens.clear()
         self.closing.clear()
+        self.model.gates.closing.clear()
         self.model.limits.clear()
         self.model.crash(self.now_ms)
         self.read_little_ahead()
@@ -426,6 +448,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.interrupt(uid)
         self.do(self.bench.reopen())
         self.closing.clear()
+        self.model.gates.closing.clear()
         self.model.open.clear()
         self.model.let_go(self.now_ms)
         self.looking = None
@@ -443,6 +466,11 @@ class StoreMachine(RuleBasedStateMachine):
     def counts_agree(self):
         store = self.bench.store
         assert store.counts() == self.model.counts()
+        for key in ("a", "b", "r"):
+            limit = store.limit(key)
+            those = [sum(job.limit == key for job in self.model.those(s)) for s in (State.RUNNING, State.WAITING)]
+            those[0] += sum(call.limit == key for call in self.model.gates.closing.values())
+            assert those == ([limit.running, limit.waiting] if limit is not None else [0, 0])
         for queue in store.queues():
             assert queue.counts == self.model.counts(queue.name)
             assert (queue.pause is not None) is (queue.name in self.model.pauses)
@@ -484,8 +512,12 @@ class StoreMachine(RuleBasedStateMachine):
             self.limit_host(host, None)
         while self.closing:
             self.close_call(0)
+        for queue in list(self.model.gates.queues):
+            self.number_queue(queue, None)
         self.promote(1_000)
-        while self.take(10) or self.tokens:
+        for _ in range(1_000):  # of tokens there are so many a second
+            if not self.take(10) and not self.tokens and not self.model.those(State.WAITING):
+                break
             for uid in list(self.tokens):
                 self.do(self.bench.settle(self.tokens.pop(uid), State.COMPLETED, tries=1))
                 self.model.settle(self.model.jobs[uid], State.COMPLETED, self.now_ms, 0, (1, 0))

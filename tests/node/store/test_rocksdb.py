@@ -104,6 +104,26 @@ async def test_a_changed_boot_record_makes_a_crash_a_power_cut(bench: Bench, eng
     assert bench.head(uid).crashes == 0
 
 
+async def test_after_a_power_cut_buckets_are_empty_and_after_a_stop_they_are_as_they_were(
+    bench: Bench, engine: RocksEngine
+):
+    await bench.add_many(9, limit=("k", None, 4.0))
+    await bench.add_many(9, queue="q")
+    await bench.number_queue(rate=4.0, queue="q")
+    for job in await bench.claim(2):
+        await bench.settle(job, State.COMPLETED)
+    await bench.store.close()
+    put_meta(engine.path, keys.BOOT, b"another boot")
+    await bench.open()
+    assert len(await bench.claim(9)) == 6
+    await engine.kill()
+    put_meta(engine.path, keys.BOOT, b"a third boot")
+    await bench.open()
+    assert await bench.claim(9) == []
+    await bench.promote(250)
+    assert len(await bench.claim(9)) == 2
+
+
 async def test_a_settle_is_written_at_once(bench: Bench):
     uid = await bench.add()
     await bench.settle(await bench.start(), State.COMPLETED)

@@ -230,6 +230,34 @@ async def test_what_can_be_read_of_a_lost_job_is_kept(bench: Bench, engine: Rock
     await bench.open()
 
 
+@pytest.mark.parametrize("wrong", ["gone", "wrong", "of no job", "nonsense"])
+async def test_counters_of_limit_keys_are_counted_again_and_what_is_fixed_by_hand_stays(
+    bench: Bench, engine: RocksEngine, wrong: str
+):
+    for n in range(3):
+        await bench.add(limit=("k", 2), delay_ms=n // 2 * 60_000)
+    await bench.pin("pinned", 7)
+    await bench.claim()
+    await bench.store.close()
+    assert check(engine.path).found == {}
+    key = keys.key_gate_key("k" if wrong != "of no job" else "other")
+    record = records.encode(records.KeyGateRecord(2, None, 1.0, False, 1.0, bench.now_ms, 5, 0))
+    if wrong == "gone":
+        edit(engine.path, delete=(key,))
+    else:
+        edit(engine.path, {key: record if wrong != "nonsense" else b"\x01\xc1"})
+    kinds = {Damage.COUNTER_WRONG} | ({Damage.UNDECODABLE} if wrong == "nonsense" else set())
+    assert repair(engine.path, STAMP).found.keys() == kinds
+    assert check(engine.path).found == {}
+    await bench.open()
+    told = {view.limit.key: view for view in bench.store.limits(after=None, n=9)}
+    assert {key: (view.limit.concurrency, view.pinned) for key, view in told.items()} == {
+        "k": (2, False),
+        "pinned": (7, True),
+    }
+    assert (told["k"].running, told["k"].waiting, len(await bench.claim(9))) == (0, 2, 2)
+
+
 async def test_a_walk_that_is_not_told_what_moves_sees_wrong_counters(bench: Bench):
     """The control of what the model's machine shows at length."""
     for told in (True, False):

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from itertools import islice
 
 from msgspec import Struct
 
 from taskpusher import uid as uids
+from taskpusher.clock import steady_ms, unix_ms
 from taskpusher.histogram import Histogram
 from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
@@ -13,14 +15,18 @@ from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
 from ...retry import SUCCESS, Kind, result_of
 from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Token, Totals, tally_name
+from ..limits import ShutGate
 from . import keys, records, ties
 from .db import Batch, Database
+from .gates import Gate, Gates, KeyGate
 from .groups import Groups
-from .lanes import Entry, Lanes
+from .lane import Entry, Where, where
+from .lanes import Lanes
 from .records import INDEX, Birth, QueueRecord
 
 Ready = tuple[bytes, Spec, Head]  # what `Book.announce` is told once it is durable
 
+HOLDERS_TOLD = 3  # of those that hold a limit
 _SEQ_BITS = 40  # a trillion jobs between two starts
 
 
@@ -48,7 +54,7 @@ class Edit(Struct):
 class Book:
     """The index entries, counters and places in line of all jobs. Every change goes into the batch that is passed."""
 
-    def __init__(self, db: Database, name: str, opens: int, events: Events) -> None:
+    def __init__(self, db: Database, name: str, opens: int, events: Events, gates: Gates | None = None) -> None:
         self.db = db
         self.name = name
         self.events = events
@@ -65,7 +71,9 @@ class Book:
         self.editing: dict[bytes, Edit] = {}  # until they are durable their jobs are not claimed
         self.closing: dict[Token, Call] = {}  # their jobs are cancelled, and they keep their slots until they end
         self.releasing: set[bytes] = set()  # let go by others, and not durably so: not to be claimed
-        self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, waits=self._waits)
+        self.gates = gates or Gates(unix_ms, steady_ms)
+        self.gates.due = self._due
+        self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, gates=self.gates, waits=self._waits)
         self.first_waiting = keys.listing_prefix(State.WAITING)  # low-water marks: nothing stands before them
         self.first_due = keys.listing_prefix(State.SCHEDULED)
         self.first_expiry = b"x"
@@ -134,18 +142,18 @@ class Book:
         """Give a slot back."""
         heappush(self._free_slots, slot)
 
-    def lane(self, spec: Spec, head: Head) -> tuple[bytes, str, bytes, int]:
-        """Return (key, queue, host, priority) of the lane a waiting job stands in."""
-        queue, priority = spec.queue, spec.priority
+    def lane(self, spec: Spec, head: Head) -> Where:
+        """Return the lane a waiting job stands in."""
         host = keys.SUSPECTS if head.crashes else spec.host.encode()
-        return keys.lane_of(queue, host, priority), queue, host, priority
+        return where(spec.queue, host, spec.priority, spec.limit.key if spec.limit is not None else None)
 
     def place(self, spec: Spec, head: Head, count: int) -> Place:
         """Return what stands before a waiting job, at most `count` jobs of it."""
-        own, queue, host, priority = self.lane(spec, head)
+        own = self.lane(spec, head)
         ahead = 0
-        for lane, first_seq in self.lanes.ahead(queue, host, priority):
-            end = keys.ready_key(own, head.seq, b"") if lane == own else keys.after(lane)
+        for lane, first_seq in self.lanes.line(own.queue).ahead(own, head.seq):
+            higher = lane[-1] < own.key[-1]
+            end = keys.after(lane) if higher else lane + keys.u64(head.seq)
             # what runs keeps its entry
             found = self.db.scan(lane + keys.u64(first_seq), end, count - ahead + len(self.calls))
             ahead = min(count, ahead + sum(key[-keys.ID_BYTES :] not in self.calls for key, _ in found))
@@ -155,6 +163,8 @@ class Book:
             ahead=ahead,
             parked=self.parked_at is not None and head.seq > self.parked_at,
             suspect_runs=self.lanes.calls(keys.SUSPECTS) > 0,
+            limit=self._shut(self.gates.keys.get(own.limit) if own.limit is not None else None),
+            queue=self._shut(self.lanes.line(spec.queue).gate),
         )
 
     def may_have(self, queue: str, most: int) -> bool:
@@ -178,12 +188,56 @@ class Book:
         """Delete a queue that has no jobs."""
         batch.delete(b"q" + queue.encode())
         batch.delete(b"c" + queue.encode())
+        batch.delete(keys.queue_gate_key(queue))
         del self.queues[queue]
         self.queue_defaults.pop(queue, None)
         self.counts.pop(queue, None)
         self._dirty.discard(queue)
         self.lanes.forget(queue)
         self.retally(queue)
+
+    def _shut(self, gate: Gate | None) -> ShutGate | None:
+        """Return what a gate that is shut waits for, None where it is open."""
+        if gate is None or not gate.shut:
+            return None
+        key = gate.key if isinstance(gate, KeyGate) else None
+        holders = (
+            call.uid
+            for call in self.calls.values()
+            if (
+                call.spec.queue == gate.queue
+                if key is None
+                else call.spec.limit is not None and call.spec.limit.key == key
+            )
+        )
+        return ShutGate(
+            key=key,
+            concurrency=gate.numbers.concurrency,
+            running=gate.running,
+            held_by=tuple(islice(holders, HOLDERS_TOLD)),
+            rate=gate.numbers.rate,
+            per=gate.numbers.per,
+            next_token_ms=self.gates.next_token_ms(gate),
+        )
+
+    def free_gates(self, call: Call) -> None:
+        """A call is closed: another one of its queue and limit key may begin."""
+        limit = call.spec.limit
+        self.lanes.free_gates(call.spec.queue, self.gates.of(limit.key) if limit is not None else None)
+
+    def enter_gates(self, spec: Spec) -> None:
+        """What was handed off before the store was opened still takes its places."""
+        self.lanes.enter_gates(spec.queue, self.gates.key(spec.limit) if spec.limit is not None else None)
+
+    def open_gates(self) -> int | None:
+        """Let what time has opened be claimed; returns when to look again."""
+        opened, next_ms = self.gates.look()
+        if opened:
+            self.events.woke()
+        return next_ms
+
+    def _due(self, at_ms: int) -> None:
+        self.events.due(at_ms)
 
     # -- index entries and counters
 
@@ -203,7 +257,7 @@ class Book:
         batch.put(key, records.listing_value(spec, head, group))
         if state is State.WAITING:
             if not head.held:
-                batch.put(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id), keys.u64(t_ms))
+                batch.put(keys.ready_key(self.lane(spec, head).key, head.seq, job_id), keys.u64(t_ms))
             self.first_waiting = min(self.first_waiting, key)
         elif state is State.SCHEDULED:
             self.first_due = min(self.first_due, key)
@@ -214,6 +268,8 @@ class Book:
             for tie, value in ties.entries(job_id, spec, head):
                 batch.put(tie, value)
         self.count(spec.queue, state, 1)
+        if spec.limit is not None:
+            self.gates.count(spec.limit, state, 1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, state, 1)
         if state in FINISHED:
@@ -231,11 +287,13 @@ class Book:
         if ties.is_tied(spec) and head.state not in FINISHED:
             for tie, _ in ties.entries(job_id, spec, head):
                 batch.delete(tie)
+        if spec.limit is not None:
+            self.gates.count(spec.limit, head.state, -1)
         running = head.state is State.RUNNING
         if running or head.state is State.WAITING:
             batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
             if not head.held:
-                batch.delete(keys.ready_key(self.lane(spec, head)[0], head.seq, job_id))
+                batch.delete(keys.ready_key(self.lane(spec, head).key, head.seq, job_id))
         else:
             key = keys.listing_key(head.state, keys.listing_time_ms(head), job_id)
             # of an error the entry knows its group, which another release might name otherwise
@@ -299,12 +357,21 @@ class Book:
         counts[INDEX[state]] += by
         self._dirty.add(queue)
 
+    def count_move(self, spec: Spec, before: State, after: State) -> None:
+        """A call has begun, or is over and its job waits again."""
+        self.count(spec.queue, before, -1)
+        self.count(spec.queue, after, 1)
+        if spec.limit is not None:
+            self.gates.count(spec.limit, before, -1)
+            self.gates.count(spec.limit, after, 1)
+
     def write_counts(self, batch: Batch) -> None:
         """Put the counters that changed since the last write."""
         for queue in self._dirty:
             batch.put(b"c" + queue.encode(), records.encode_counts(self.counts[queue]))
         self._dirty.clear()
         self.groups.write(batch)
+        self.gates.write(batch)
 
     # -- what happened
 
@@ -370,13 +437,13 @@ class Book:
             self.events.due(head.due_ms or 0)
         elif not head.held and (self.parked_at is None or head.seq <= self.parked_at):
             ready = self.lanes.release if let_go else self.lanes.add
-            ready(*self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
+            ready(self.lane(spec, head), Entry(head.seq, job_id, head.waiting_ms or 0))
             self.events.woke()
 
     def drop(self, spec: Spec, head: Head) -> None:
         """A job has left the head that it had: where it was ready, it is so no more."""
         if head.state is State.WAITING and not head.held:
-            self.lanes.drop(self.lane(spec, head)[0], head.seq)
+            self.lanes.drop(self.lane(spec, head).key, head.seq)
 
     def _waits(self, entry: Entry) -> bool:
         birth = self.birth(entry.id)

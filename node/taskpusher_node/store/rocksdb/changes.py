@@ -11,7 +11,7 @@ from ..base import Changed, Token, Verb
 from . import ends, followers, keys, records
 from .book import Book, Call, Ready
 from .commit import Commit
-from .lanes import Entry
+from .lane import Entry
 from .ties import held_by, is_tied
 
 
@@ -52,6 +52,7 @@ class Changes:
             book.closing[Token(call.uid, call.head.attempt)] = call
         else:
             book.free_slot(call.slot)
+            book.free_gates(call)
         book.lanes.ended(call.lane_host)
         if call.lane_host == keys.SUSPECTS:
             book.lanes.ended(call.spec.host.encode())
@@ -64,9 +65,8 @@ class Changes:
                 keys.listing_key(State.WAITING, head.waiting_ms or 0, call.id), records.listing_value(call.spec, head)
             )
             book.put_expiry(batch, call.id, head)
-            book.count(call.spec.queue, State.RUNNING, -1)
-            book.count(call.spec.queue, State.WAITING, 1)
-            book.lanes.put_back(*book.lane(call.spec, head), Entry(head.seq, call.id, head.waiting_ms or 0))
+            book.count_move(call.spec, State.RUNNING, State.WAITING)
+            book.lanes.put_back(book.lane(call.spec, head), Entry(head.seq, call.id, head.waiting_ms or 0))
             book.events.woke()
             return
         book.leave(batch, call.id, call.spec, call.head)
@@ -81,6 +81,7 @@ class Changes:
         if call is None:
             return
         self._book.free_slot(call.slot)
+        self._book.free_gates(call)
         if is_tied(call.spec):
             holds = held_by(call.spec, call.head)
             self._announce(followers.closed(self._book, self._commit.batch(), call.id, token.attempt, holds, now_ms))

@@ -55,7 +55,7 @@ class Editing:
             self._commit.after_flush(self._stayed, edit)
             return
         if before.state is State.WAITING:
-            book.lanes.drop(book.lane(birth.spec, before)[0], before.seq)
+            book.lanes.drop(book.lane(birth.spec, before).key, before.seq)
         self._commit.after_flush(book.announce, (job_id, spec, head))
 
     def _head(self, before: Head, was: Spec, spec: Spec, due_ms: int | None) -> Head:
@@ -63,7 +63,7 @@ class Editing:
         head = before if due_ms is None else rescheduled(before, due_ms, self._now_ms())
         if due_ms is not None or spec.ttl_s != was.ttl_s:
             head = expires_anew(head, spec.ttl_s)
-        joins = before.state is State.SCHEDULED or book.lane(spec, head)[0] != book.lane(was, before)[0]
+        joins = before.state is State.SCHEDULED or book.lane(spec, head) != book.lane(was, before)
         if head.state is State.WAITING and not head.held and joins:
             head = structs.replace(head, seq=book.next_seq())
         return head
@@ -77,5 +77,5 @@ class Editing:
             return  # it was edited again
         del book.editing[edit.id]
         if edit.picked is not None:
-            book.lanes.put_back(*book.lane(edit.spec, edit.head), edit.picked)
+            book.lanes.put_back(book.lane(edit.spec, edit.head), edit.picked)
             book.events.woke()

@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from msgspec import structs
-
-from taskpusher.clock import unix_ms
+from taskpusher.clock import steady_ms, unix_ms
 
 from ...lifecycle import STATES, State, Verdict, born, can_expire, claimed, settled
 from ..base import (
@@ -48,7 +46,9 @@ from .changes import Changes
 from .commit import Commit
 from .due import Due
 from .editing import Editing
-from .lanes import Entry, Lane
+from .gates import Gates
+from .lane import Entry, Lane
+from .limits import Limits
 from .listing import Listing, earlier_attempts
 from .pauses import Pauses
 from .prune import Prune
@@ -74,6 +74,7 @@ class RocksStore:
         *,
         max_queues: int,
         max_holds: int,
+        max_pinned: int,
         scan_limit: int,
         idempotency_retention_s: float,
         now_ms: Callable[[], int],
@@ -92,6 +93,9 @@ class RocksStore:
         self._pauses = Pauses(book, self._commit)
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
         self._queues = Queues(book, self._commit, self._pauses, max_queues)
+        limits = Limits(book, self._commit, self._pauses, max_pinned)
+        self.limits, self.limit, self.limits_known, self.limits_held = limits.all, limits.one, limits.known, limits.held
+        self.pin_limit, self.unpin_limit, self.set_queue_limits = limits.pin, limits.unpin, limits.set_queue
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
         self._reclaiming: asyncio.Future[None] | None = None
@@ -123,10 +127,12 @@ class RocksStore:
         events: Events | None = None,
         max_queues: int = 1_000,
         max_holds: int = 1_000,
+        max_pinned: int = 10_000,
         scan_limit: int = 5_000,
         idempotency_retention_s: float = 86_400.0,
         now_ms: Callable[[], int] = unix_ms,
         tell: Callable[[JobView], bytes] | None = None,
+        ticks_ms: Callable[[], int] = steady_ms,
     ) -> "RocksStore":
         """Open the store in a folder, made where there is none; what was running waits again.
 
@@ -136,16 +142,17 @@ class RocksStore:
         """
         events = events or Events()
         try:
-            book = await asyncio.to_thread(open_book, path, name, events, now_ms(), tell)
+            book = await asyncio.to_thread(open_book, path, name, events, Gates(now_ms, ticks_ms), tell)
         except StoreFailed as error:
             if not (disk.says_full(str(error)) and disk.Ballast(path).give_up()):
                 raise
-            book = await asyncio.to_thread(open_book, path, name, events, now_ms(), tell)
+            book = await asyncio.to_thread(open_book, path, name, events, Gates(now_ms, ticks_ms), tell)
         return cls(
             path,
             book,
             max_queues=max_queues,
             max_holds=max_holds,
+            max_pinned=max_pinned,
             scan_limit=scan_limit,
             idempotency_retention_s=idempotency_retention_s,
             now_ms=now_ms,
@@ -199,6 +206,8 @@ class RocksStore:
                 return first
         if not book.may_have(job.spec.queue, self._max_queues):
             return Placed(Put.NO_QUEUE, job.uid)
+        if job.spec.limit is not None:
+            book.gates.renumber(job.spec.limit)
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         if is_tied(job.spec):
             met = self._arrivals.meet(job, head)
@@ -237,7 +246,7 @@ class RocksStore:
                 break
             job = self._begin(*picked, now_ms)
             if job is None:
-                book.lanes.ended(picked[0].host)
+                book.lanes.unpick(picked[0])
             else:
                 taken.append(job)
         else:
@@ -265,8 +274,7 @@ class RocksStore:
         book.calls[entry.id] = call
         slot = keys.slot_value(entry.id, head.seq, head.attempt, now_ms)
         self._commit.batch().put(keys.slot_key(call.slot), slot)
-        book.count(birth.spec.queue, State.WAITING, -1)
-        book.count(birth.spec.queue, State.RUNNING, 1)
+        book.count_move(birth.spec, State.WAITING, State.RUNNING)
         waited_ms = now_ms - (head.waiting_ms or now_ms)  # below 0 where the clock has stepped back
         book.tally(birth.spec.queue).waits.observe(waited_ms / 1000 if waited_ms > 0 else 0.0)
         return Claimed(call.uid, birth.spec, head, Token(call.uid, head.attempt))
@@ -305,9 +313,10 @@ class RocksStore:
         next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - expired_n)
         pauses_end = self._pauses.end_due(now_ms)
         next_forgotten = self._repeats.forget(now_ms, _PROMOTE_AT_ONCE)
+        next_token = self._book.open_gates()
         if self._commit.is_open or expired_n:
             await self._commit.durable()
-        times = (next_due, next_expiry, pauses_end, next_forgotten)
+        times = (next_due, next_expiry, pauses_end, next_forgotten, next_token)
         return min((t for t in times if t is not None), default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
@@ -455,13 +464,6 @@ class RocksStore:
         changed = self._queues.delete(name)
         await self._commit.durable()
         return changed
-
-    async def set_queue_limits(self, name: str, concurrency: int | None, rate: float | None, per: float) -> None:
-        """Let a queue that is there run so many calls at once and begin `rate` calls in `per` seconds."""
-        self._commit.check()
-        record = structs.replace(self._book.queues[name], concurrency=concurrency, rate=rate, per=per)
-        self._pauses.put_queue(name, record)
-        await self._commit.durable()
 
     async def set_pause(self, queue: str, pause: Pause | None) -> None:
         """Pause a queue, or resume it."""

@@ -6,7 +6,9 @@
     s slot:4                          what each slot runs (id, seq:8, attempt:4, started_ms:8); overwritten for ever
     l state:1 t:8 id                  listing -> queue 0x00 host 0x00 status, of errors also 0x00 group 0x00 kind;
                                       t and id inverted where newest come first
-    r queue 0x00 host 0x00 rank:1 seq:8 id     ready -> waiting_ms:8; all but seq and id is the lane
+    r queue 0x00 host 0x00 [0xff limit 0x00] rank:1 seq:8 id
+                                      ready -> waiting_ms:8; all but seq and id is the lane; with the limit key where
+                                      the job has one: 0xff is no rank and stands in no text
     x t:8 id                          when a ttl is over
     q name                            settings of a queue
     c name                            counters of a queue, eight bytes a state, absolute
@@ -20,6 +22,8 @@
     u scope 0x00 text 0x00            id of the one that follows it
     w id attempt:4                    a call whose job was cancelled, until it is closed: what it still holds of f and u
     g id                              a group of errors and how many there are
+    n l key                           a limit key: numbers, pinned, bucket, counters; gone when idle and full
+    n q name                          the bucket of a queue that has numbers
     m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
                                       and what a node remembers as memo.NAME
 
@@ -29,7 +33,6 @@ of running jobs is in memory.
 """
 
 import struct
-from functools import lru_cache
 
 from taskpusher.job import Spec, scope_of
 
@@ -50,8 +53,11 @@ DRAINING = b"mdraining"
 STORE_ID = b"mstore_id"
 CLEAN = b"mclean"
 MEMO = b"mmemo."
+KEY_GATES = b"nl"
+QUEUE_GATES = b"nq"
 STORE_ID_BYTES = 16
 
+_LIMIT_MARK = b"\xff"
 _STATE_BYTE = {state: bytes([index]) for index, state in enumerate(STATES)}
 _SOONEST_FIRST_BYTES = frozenset(_STATE_BYTE[state] for state in SOONEST_FIRST)
 _INVERTED = bytes(255 - byte for byte in range(256))
@@ -115,16 +121,31 @@ def listing_time_ms(head: Head) -> int:
     return t_ms or 0
 
 
-@lru_cache(maxsize=4096)
-def lane_of(queue: str, host: bytes, priority: int) -> bytes:
-    """Return what all ready keys of a lane begin with: jobs of one queue, host and priority, in order of arrival."""
-    return b"r" + queue.encode() + b"\0" + host + b"\0" + bytes([RANK_BASE - priority])
+def lane_of(queue: str, host: bytes, priority: int, limit: str | None = None) -> bytes:
+    """Return what all ready keys of a lane begin with: jobs of one queue, host, limit key and priority, in order."""
+    marked = b"" if limit is None else _LIMIT_MARK + limit.encode() + b"\0"
+    return b"r" + queue.encode() + b"\0" + host + b"\0" + marked + bytes([RANK_BASE - priority])
 
 
-def parse_lane(lane: bytes) -> tuple[str, bytes, int]:
-    """Return (queue, host, priority) of a lane."""
-    queue, host = lane[1:-2].split(b"\0", 1)
-    return queue.decode(), host, RANK_BASE - lane[-1]
+def parse_lane(lane: bytes) -> tuple[str, bytes, int, str | None]:
+    """Return (queue, host, priority, limit key) of a lane."""
+    queue, host, limit = lane[1:-1].split(b"\0", 2)
+    return queue.decode(), host, RANK_BASE - lane[-1], limit[1:-1].decode() if limit else None
+
+
+def key_gate_key(limit: str) -> bytes:
+    """Return the key of a limit key."""
+    return KEY_GATES + limit.encode()
+
+
+def queue_gate_key(queue: str) -> bytes:
+    """Return the key of the bucket of a queue."""
+    return QUEUE_GATES + queue.encode()
+
+
+def gate_name(key: bytes) -> str:
+    """Return the limit key, or queue, of a gate's key."""
+    return key[len(KEY_GATES) :].decode()
 
 
 def ready_key(lane: bytes, seq: int, job_id: bytes) -> bytes:

@@ -1,11 +1,12 @@
-"""Which ready job is next: lanes of jobs in order of arrival, and a heap of their heads for each queue.
+"""Which ready job is next: lanes of jobs in order of arrival, and a heap of them for each queue.
 
-A lane holds the ready jobs of one queue, host and priority. Its head is in memory, so are some more behind it
-(read-ahead); the rest stays on disk and is loaded in order, from where the last load ended, never from the front.
+A lane holds the ready jobs of one queue, host, priority and limit key. Its head is in memory, so are some more behind
+it (read-ahead); the rest stays on disk and is loaded in order, from where the last load ended, never from the front.
 Since a new job is always the last of its lane, there is nothing to merge. Pure: the disk is a function it is given.
 
-A host that runs as many calls as it may is full: its lanes are out of the heaps, so they cost a pick nothing, and come
-back when a call of it ends or it may run more.
+Lanes that differ by their limit key alone are one stand, so that a line is as long as it has hosts, however many limit
+keys these have. A host that runs as many calls as it may is full: its stands are out of the heaps, so they cost a pick
+nothing, and come back when a call of it ends or it may run more. So do lanes behind a gate that is shut.
 """
 
 from bisect import insort
@@ -13,56 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
-from typing import NamedTuple
 
-READ_AHEAD = 20_000  # jobs kept in memory behind the heads, of all lanes together
-CHUNK = 512  # jobs loaded at once
-
-
-class Entry(NamedTuple):
-    """A ready job: its place in line, its id, and since when it waits."""
-
-    seq: int
-    id: bytes
-    waiting_ms: int
-
-
-class Lane:
-    """The ready jobs of one queue, host and priority, in order of arrival."""
-
-    __slots__ = ("ahead", "head", "host", "keep_to", "key", "line", "loaded_to", "more", "priority", "ticket")
-
-    def __init__(self, key: bytes, line: "Line", host: bytes, priority: int) -> None:
-        self.key = key
-        self.line = line
-        self.host = host
-        self.priority = priority
-        self.head: Entry | None = None
-        self.ahead: deque[Entry] | None = None  # made when there is more than a head: most lanes are short
-        self.more = False  # on disk behind what is loaded
-        self.loaded_to = 0  # seq of the last entry that is or was in memory
-        self.keep_to = 0  # up to this seq nothing may be loaded again: among it is what runs
-        self.ticket: Ticket | None = None  # its one valid entry in the heap of its line
-
-
-class Line:
-    """One queue: the heap of the heads of its lanes, by (-priority, calls of the host, seq)."""
-
-    __slots__ = ("heap", "in_turn", "lanes", "name", "paused")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.paused = False
-        self.heap: list[Ticket] = []
-        self.lanes: dict[bytes, Lane] = {}
-        self.in_turn = False
-
-
-Ticket = tuple[int, int, int, int, Lane]
-"""(-priority, calls of the host, seq of the head, number of the ticket, lane)."""
-
-Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
-"""(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""
+from . import keys
+from .gates import Gate, Gates
+from .lane import CHUNK, READ_AHEAD, Entry, Lane, Line, Load, Stand, Ticket, Where
 
 
 class Lanes:
@@ -73,20 +28,24 @@ class Lanes:
         load: Load,
         *,
         suspects: bytes,
+        gates: Gates,
         waits: Callable[[Entry], bool] = lambda _: True,
         read_ahead: int = READ_AHEAD,
         chunk: int = CHUNK,
     ) -> None:
         self._load = load
         self._waits = waits  # whether an entry's job still waits
+        self.gates = gates
+        gates.opened = self._opened
         self._read_ahead = read_ahead
         self._share = max(chunk, read_ahead // 4)  # of one lane: a long line leaves memory to the others
         self._chunk = chunk
         self.lines: dict[str, Line] = {}
         self._turn: deque[Line] = deque()
-        self._open: dict[bytes, list[Lane]] = {}  # of hosts that may run one more call
-        self._full: dict[bytes, list[Lane]] = {}  # of hosts that may not, also where they have no lanes
-        self._aside: dict[bytes, list[tuple[Lane, Entry]]] = {}  # suspects of full hosts
+        self._paused: set[str] = set()
+        self._open: dict[bytes, list[Stand]] = {}  # of hosts that may run one more call
+        self._full: dict[bytes, list[Stand]] = {}  # of hosts that may not, also where they have no lanes
+        self._aside: dict[bytes, list[tuple[Where, Entry]]] = {}  # suspects of full hosts
         self._limits: dict[bytes, int] = {suspects: 1}
         self._calls: dict[bytes, int] = {}
         self._ahead = 0
@@ -100,16 +59,16 @@ class Lanes:
             line = self.lines[queue] = Line(queue)
         return line
 
-    def open_lane(self, key: bytes, queue: str, host: bytes, priority: int, head: Entry) -> None:
+    def open_lane(self, where: Where, head: Entry) -> None:
         """At start: a lane whose first entry is `head`, and of which nothing else is known."""
-        lane = self._lane(key, queue, host, priority)
+        lane = self._lane(where)
         lane.head, lane.loaded_to, lane.more = head, head.seq, True
         self._seen_to = max(self._seen_to, head.seq)
         self._rank(lane)
 
-    def add(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+    def add(self, where: Where, entry: Entry) -> None:
         """A job became ready: it is the last of its lane, and is on disk already."""
-        lane = self._lane(key, queue, host, priority)
+        lane = self._lane(where)
         if entry.seq <= lane.loaded_to:
             return  # a load has brought it already
         self._seen_to = max(self._seen_to, entry.seq)
@@ -121,8 +80,9 @@ class Lanes:
             self._rank(lane)
         elif (
             lane.more
+            or lane.gate is not None  # it is loaded as far as its gate lets pass
             or self._ahead >= self._read_ahead
-            or host in self._full
+            or lane.host in self._full
             or (lane.ahead is not None and len(lane.ahead) >= self._share)
         ):
             lane.more = True
@@ -133,9 +93,9 @@ class Lanes:
             lane.loaded_to = entry.seq
             self._ahead += 1
 
-    def put_back(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+    def put_back(self, where: Where, entry: Entry) -> None:
         """A job that was picked is ready again, at its old place in line."""
-        lane = self._lane(key, queue, host, priority)
+        lane = self._lane(where)
         if lane.head is None:
             lane.head = entry
         else:
@@ -149,13 +109,13 @@ class Lanes:
         lane.keep_to = lane.loaded_to
         self._rank(lane)
 
-    def release(self, key: bytes, queue: str, host: bytes, priority: int, entry: Entry) -> None:
+    def release(self, where: Where, entry: Entry) -> None:
         """A job that others held is ready, at the place that it has had since it came."""
-        lane = self.line(queue).lanes.get(key)
-        if lane is not None and entry.seq > lane.loaded_to:
-            self.add(key, queue, host, priority, entry)
+        lane = self.line(where.queue).lanes.get(where.key)
+        if lane is not None and (lane.more or lane.head is not None) and entry.seq > lane.loaded_to:
+            self.add(where, entry)
         else:
-            self.put_back(key, queue, host, priority, entry)
+            self.put_back(where, entry)
 
     def drop(self, key: bytes, seq: int) -> None:
         """A waiting job is none any more. Only a head is taken out; others are found stale when their turn comes."""
@@ -171,6 +131,13 @@ class Lanes:
         """Take a queue out of the turn, or back in."""
         line = self.line(queue)
         line.paused = on
+        (self._paused.add if on else self._paused.discard)(queue)
+        self._put_in_turn(line)
+
+    def limit_queue(self, queue: str, concurrency: int | None, rate: float | None, per: float) -> None:
+        """Let a queue run at most so many calls at once, and begin `rate` in `per` seconds; None is any number."""
+        line = self.line(queue)
+        line.gate = self.gates.number_queue(queue, (concurrency, rate, per), line.running)
         self._put_in_turn(line)
 
     def forget(self, queue: str) -> None:
@@ -179,7 +146,8 @@ class Lanes:
         if line is None:
             return
         self.pause(queue, on=False)
-        if not line.lanes:
+        self.limit_queue(queue, None, None, 1.0)
+        if not line.lanes and not line.running:
             del self.lines[queue]
 
     def limit(self, host: bytes, calls: int | None) -> None:
@@ -201,16 +169,20 @@ class Lanes:
         With `idle_only` a job of a host with no call running, unless all jobs that may run are of one host. A picked
         job counts as a call of its host until `ended`.
         """
-        if idle_only and len(self._open) <= len(self._calls) and all(host in self._calls for host in self._open):
+        all_may = not (self.gates.shut or self._paused)
+        if idle_only and all_may and len(self._open) <= len(self._calls) and self._calls.keys() >= self._open.keys():
             if len(self._open) > 1:
                 return None
             idle_only = False
         busy: list[Lane] = []
         for _ in range(len(self._turn)):
             line = self._turn[0]
-            if line.paused or not line.heap:
+            shut = line.gate is not None and line.gate.shut
+            if line.paused or shut or not line.heap:
                 self._turn.popleft()
                 line.in_turn = False
+                if shut and line.gate is not None and line.heap:
+                    self.gates.hold(line.gate)
                 continue
             self._turn.rotate(-1)
             lane = self._best(line, idle_only=idle_only, busy=busy)
@@ -228,22 +200,43 @@ class Lanes:
         Where that host is full the suspect steps aside, and takes its place again once the host is not.
         """
         if host in self._full:
-            self._aside.setdefault(host, []).append((lane, entry))
+            self._aside.setdefault(host, []).append((lane.where, entry))
             return False
         self._count(host)
         return True
 
+    def unpick(self, lane: Lane) -> None:
+        """What was picked begins no call: its places and tokens are given back."""
+        self.free_gates(lane.line.name, lane.gate, undo=True)
+        self.ended(lane.host)
+
+    def enter_gates(self, queue: str, limit: Gate | None) -> None:
+        """A call of a queue, and of a limit key, that ran when the store was opened still does."""
+        line = self.line(queue)
+        line.running += 1
+        for gate in (limit, line.gate):
+            if gate is not None:
+                self.gates.enter(gate)
+
+    def free_gates(self, queue: str, limit: Gate | None, *, undo: bool = False) -> None:
+        """A call of a queue, and of a limit key where it has one, is over; with `undo` it never began."""
+        line = self.line(queue)
+        line.running -= 1
+        for gate in (limit, line.gate):
+            if gate is not None:
+                self.gates.free(gate, undo=undo)
+
     def ended(self, host: bytes) -> None:
-        """A call of the host has ended, so its lanes move up in their lines."""
+        """A call of the host has ended, so its stands move up in their lines."""
         calls = self._calls[host] - 1
         if calls:
             self._calls[host] = calls
         else:
             del self._calls[host]
         if host not in self._full:
-            for lane in self._open.get(host, ()):
-                if len(lane.line.heap) > 1:
-                    self._rank(lane)
+            for stand in self._open.get(host, ()):
+                if len(stand.line.heap) > 1:
+                    self._rank_stand(stand)
         elif not self._is_full(host):
             self._bring_back(host)
 
@@ -255,17 +248,8 @@ class Lanes:
         """Return since when the oldest job of a queue waits: lanes are in order of arrival, so it is a head."""
         line = self.line(queue)
         heads = [lane.head.waiting_ms for lane in line.lanes.values() if lane.head is not None]
-        aside = [entry.waiting_ms for those in self._aside.values() for lane, entry in those if lane.line is line]
+        aside = [entry.waiting_ms for those in self._aside.values() for where, entry in those if where.queue == queue]
         return min(heads + aside, default=None)
-
-    def ahead(self, queue: str, host: bytes, priority: int) -> list[tuple[bytes, int]]:
-        """Return (key, seq of the head) of the lanes of a queue and host that go before a priority, and of its own."""
-        lanes = self._full[host] if host in self._full else self._open.get(host, [])
-        return [
-            (lane.key, lane.head.seq if lane.head is not None else lane.loaded_to + 1)
-            for lane in lanes
-            if lane.line.name == queue and lane.priority >= priority
-        ]
 
     def _is_full(self, host: bytes) -> bool:
         limit = self._limits.get(host)
@@ -280,34 +264,94 @@ class Lanes:
     def _take_out(self, host: bytes) -> None:
         """A host is full: what stands of it in the heaps is no ticket any more, and falls out when it comes up."""
         if host not in self._full:
-            lanes = self._full[host] = self._open.pop(host, [])
-            for lane in lanes:
-                lane.ticket = None
+            stands = self._full[host] = self._open.pop(host, [])
+            for stand in stands:
+                stand.ticket = None
 
     def _unload(self, host: bytes) -> None:
         """A host is held: leave its jobs on disk, for others need the memory."""
-        for lane in self._full[host]:
-            while lane.ahead and lane.ahead[-1].seq > lane.keep_to:
-                self._ahead -= 1
-                lane.loaded_to, lane.more = lane.ahead.pop().seq - 1, True
+        for stand in self._full[host]:
+            self._unload_lane(stand)
+            for turn in stand.keyed or ():
+                self._unload_lane(turn[-1])
+
+    def _unload_lane(self, lane: Lane) -> None:
+        while lane.ahead and lane.ahead[-1].seq > lane.keep_to:
+            self._ahead -= 1
+            lane.loaded_to, lane.more = lane.ahead.pop().seq - 1, True
 
     def _bring_back(self, host: bytes) -> None:
         """A host is not full any more."""
-        lanes = self._full.pop(host)
-        if lanes:
-            self._open[host] = lanes
-        for lane in list(lanes):
-            self._rank(lane)
-        for lane, entry in self._aside.pop(host, ()):
-            self.put_back(lane.key, lane.line.name, lane.host, lane.priority, entry)
+        stands = self._full.pop(host)
+        if stands:
+            self._open[host] = stands
+        for stand in list(stands):
+            self._rank_stand(stand)
+        for where, entry in self._aside.pop(host, ()):
+            self.put_back(where, entry)
 
-    def _lane(self, key: bytes, queue: str, host: bytes, priority: int) -> Lane:
-        line = self.line(queue)
-        lane = line.lanes.get(key)
-        if lane is None:
-            lane = line.lanes[key] = Lane(key, line, host, priority)
-            (self._full[host] if host in self._full else self._open.setdefault(host, [])).append(lane)
+    def _opened(self, gate: Gate) -> None:
+        """A gate has opened: what stood behind it comes back."""
+        if gate.queue is not None:
+            self._put_in_turn(self.line(gate.queue))
+        parked, gate.parked = gate.parked, None
+        for lane in parked or ():
+            self._rank(lane)
+
+    def _park(self, lane: Lane, gate: Gate) -> None:
+        """The gate before a lane is shut: it is out of its stand's heap until that opens, its jobs stay on disk."""
+        lane.turn = None
+        if gate.parked is None:
+            gate.parked = {}
+        gate.parked[lane] = None
+        self.gates.hold(gate)
+        self._unload_lane(lane)
+
+    def _lane(self, where: Where) -> Lane:
+        line = self.line(where.queue)
+        lane = line.lanes.get(where.key)
+        if lane is not None:
+            return lane
+        if where.limit is None:
+            return self._new_stand(where.key, line, where.host, where.priority)
+        gate = self.gates.of(where.limit)
+        gate.lanes += 1
+        key = keys.lane_of(where.queue, where.host, where.priority)
+        there = line.lanes.get(key)
+        stand = there if isinstance(there, Stand) else self._new_stand(key, line, where.host, where.priority)
+        if stand.keyed is None:
+            stand.keyed = []
+        stand.n_keyed += 1
+        lane = line.lanes[where.key] = Lane(where.key, line, where.host, where.priority, gate)
+        lane.stand = stand
         return lane
+
+    def _new_stand(self, key: bytes, line: Line, host: bytes, priority: int) -> Stand:
+        stand = line.lanes[key] = Stand(key, line, host, priority)
+        line.n_stands += 1
+        (self._full[host] if host in self._full else self._open.setdefault(host, [])).append(stand)
+        return stand
+
+    def _first(self, stand: Stand) -> Lane | None:
+        """Return the lane of a stand that goes first of those whose gates are open."""
+        heap = stand.keyed
+        first: Lane | None = None
+        while heap and first is None:
+            turn = heap[0]
+            lane = turn[-1]
+            if lane.turn is not turn or lane.head is None:
+                heappop(heap)
+            elif lane.gate is not None and lane.gate.shut:
+                heappop(heap)
+                self._park(lane, lane.gate)
+            elif lane.head.seq != turn[0]:
+                lane.turn = (lane.head.seq, lane)
+                heapreplace(heap, lane.turn)
+            else:
+                first = lane
+        if stand.head is not None and (first is None or first.head is None or stand.head.seq < first.head.seq):
+            return stand
+        return first
 
     def _best(self, line: Line, *, idle_only: bool, busy: list[Lane]) -> Lane | None:
         """Return the first lane of a line that may run; lanes that only `idle_only` keeps back go into `busy`."""
@@ -316,14 +360,19 @@ class Lanes:
         heap = line.heap
         while heap and best is None:
             ticket = heap[0]
-            lane = ticket[-1]
-            if lane.ticket is not ticket or lane.head is None:
+            stand = ticket[-1]
+            if stand.ticket is not ticket:
                 heappop(heap)
                 continue
-            rank = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq)
+            lane = stand if stand.keyed is None else self._first(stand)
+            if lane is None or lane.head is None:
+                stand.ticket = None
+                heappop(heap)
+                continue
+            rank = (-stand.priority, self._calls.get(stand.host, 0), lane.head.seq)
             if rank != ticket[:3]:
-                lane.ticket = (*rank, next(self._tickets), lane)
-                heapreplace(heap, lane.ticket)
+                stand.ticket = (*rank, next(self._tickets), stand)
+                heapreplace(heap, stand.ticket)
                 continue
             if idle_only and rank[1]:
                 busy.append(lane)
@@ -337,12 +386,16 @@ class Lanes:
     def _take(self, lane: Lane) -> Entry:
         entry = lane.head
         assert entry is not None  # noqa: S101 - `_best` returns lanes that have one
+        line = lane.line
+        line.running += 1
         self._count(lane.host)
+        if line.gate is not None:
+            self.gates.take(line.gate)
+        if lane.gate is not None:
+            self.gates.take(lane.gate)
         self._advance(lane)
         if lane.head is None and not lane.more:
             self._forget(lane)
-        elif lane.head is None:
-            lane.ticket = None
         return entry
 
     def _advance(self, lane: Lane) -> None:
@@ -353,6 +406,8 @@ class Lanes:
             self._ahead -= 1
         elif lane.more:
             room = max(1, min(self._chunk, self._read_ahead - self._ahead))
+            if lane.gate is not None:
+                room = min(room, lane.gate.room)
             entries, lane.more = self._load(lane.key, lane.loaded_to, room)
             if entries:
                 lane.head, lane.loaded_to = entries[0], entries[-1].seq
@@ -361,40 +416,85 @@ class Lanes:
                 self._seen_to = max(self._seen_to, lane.loaded_to)
 
     def _rank(self, lane: Lane) -> None:
-        """Give the lane's head its place in the heap of its line."""
+        """Give the lane's head its place in the heap of its line, or of its stand."""
         if lane.head is None:
             if not lane.more:
                 self._forget(lane)
+        elif isinstance(lane, Stand):
+            self._rank_stand(lane)
+        elif lane.stand is not None:
+            self._rank_in_stand(lane, lane.stand)
+
+    def _rank_in_stand(self, lane: Lane, stand: Stand) -> None:
+        head, heap = lane.head, stand.keyed
+        if head is None or heap is None:
             return
-        if lane.host in self._full:
+        if lane.gate is not None and lane.gate.shut:
+            if lane.gate.parked is None or lane not in lane.gate.parked:
+                self._park(lane, lane.gate)
             return
-        line = lane.line
+        lane.turn = (head.seq, lane)
+        heappush(heap, lane.turn)
+        if len(heap) > 2 * stand.n_keyed + 64:
+            stand.keyed = [turn for turn in heap if turn[-1].turn is turn]
+            heapify(stand.keyed)
+        ticket = stand.ticket
+        if ticket is None or ticket[2] > head.seq:  # else what stands there goes before it
+            self._rank_stand(stand)
+
+    def _rank_stand(self, stand: Stand) -> None:
+        """Give what goes first in a stand its place in the heap of its line."""
+        if stand.host in self._full:
+            return
+        lane = stand if stand.keyed is None else self._first(stand)
+        if lane is None or lane.head is None:
+            return
+        line = stand.line
         if len(line.heap) == 1:
             self._renew(line.heap)
-        lane.ticket = (-lane.priority, self._calls.get(lane.host, 0), lane.head.seq, next(self._tickets), lane)
-        heappush(line.heap, lane.ticket)
-        if len(line.heap) > 2 * len(line.lanes) + 64:
+        calls = self._calls.get(stand.host, 0)
+        stand.ticket = (-stand.priority, calls, lane.head.seq, next(self._tickets), stand)
+        heappush(line.heap, stand.ticket)
+        if len(line.heap) > 2 * line.n_stands + 64:
             line.heap = [ticket for ticket in line.heap if ticket[-1].ticket is ticket]
             heapify(line.heap)
         self._put_in_turn(line)
 
     def _renew(self, heap: list[Ticket]) -> None:
         """Bring the only ticket of a line up to date: as long as it was alone, its host's calls did not matter."""
-        lane = heap[0][-1]
-        if lane.ticket is heap[0] and lane.head is not None:
-            calls = self._calls.get(lane.host, 0)
-            lane.ticket = heap[0] = (-lane.priority, calls, lane.head.seq, next(self._tickets), lane)
+        stand = heap[0][-1]
+        lane = stand if stand.keyed is None else self._first(stand)
+        if stand.ticket is heap[0] and lane is not None and lane.head is not None:
+            calls = self._calls.get(stand.host, 0)
+            stand.ticket = heap[0] = (-stand.priority, calls, lane.head.seq, next(self._tickets), stand)
 
     def _put_in_turn(self, line: Line) -> None:
-        if not line.in_turn and not line.paused:
+        if not line.in_turn and not line.paused and not (line.gate is not None and line.gate.shut):
             line.in_turn = True
             self._turn.append(line)
 
     def _forget(self, lane: Lane) -> None:
-        lane.ticket = None
-        del lane.line.lanes[lane.key]
-        full = lane.host in self._full
-        lanes = self._full[lane.host] if full else self._open[lane.host]
-        lanes.remove(lane)
-        if not lanes and not full:
-            del self._open[lane.host]
+        """A lane is empty. A stand stays as long as others stand in it."""
+        if lane.stand is not None:
+            stand, lane.stand, lane.turn = lane.stand, None, None
+            del lane.line.lanes[lane.key]
+            if lane.gate is not None:
+                self.gates.leave_lane(lane.gate, lane)
+            stand.n_keyed -= 1
+            if stand.n_keyed == 0:
+                stand.keyed = None
+                if stand.head is None and not stand.more:
+                    self._forget_stand(stand)
+        elif isinstance(lane, Stand) and lane.keyed is None:
+            self._forget_stand(lane)
+
+    def _forget_stand(self, stand: Stand) -> None:
+        stand.ticket = None
+        line = stand.line
+        del line.lanes[stand.key]
+        line.n_stands -= 1
+        full = stand.host in self._full
+        stands = self._full[stand.host] if full else self._open[stand.host]
+        stands.remove(stand)
+        if not stands and not full:
+            del self._open[stand.host]

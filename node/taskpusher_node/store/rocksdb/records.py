@@ -50,6 +50,26 @@ class Closing(Struct, frozen=True, array_like=True):
     unique: bytes | None
 
 
+class KeyGateRecord(Struct, frozen=True, array_like=True):
+    """A limit key: its numbers, its bucket at a time, and how many of its jobs wait and have not ended otherwise."""
+
+    concurrency: int | None
+    rate: float | None
+    per: float
+    pinned: bool
+    level: float
+    at_ms: int
+    waiting: int
+    later: int
+
+
+class Bucket(Struct, frozen=True, array_like=True):
+    """How many tokens a queue's bucket held at a time."""
+
+    level: float
+    at_ms: int
+
+
 class Members(Struct, array_like=True):
     """A group, how many jobs are in it, when its errors were seen, and the newest of them where it still is one."""
 
@@ -67,6 +87,8 @@ _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
 _hold = msgspec.msgpack.Decoder(Pause).decode
 _closing = msgspec.msgpack.Decoder(Closing).decode
+_key_gate = msgspec.msgpack.Decoder(KeyGateRecord).decode
+_bucket = msgspec.msgpack.Decoder(Bucket).decode
 _members = msgspec.msgpack.Decoder(Members).decode
 
 
@@ -113,6 +135,16 @@ def decode_hold(raw: bytes) -> Pause:
 def decode_closing(raw: bytes) -> Closing:
     """Read what a call holds."""
     return _closing(memoryview(raw)[1:])
+
+
+def decode_key_gate(raw: bytes) -> KeyGateRecord:
+    """Read a limit key."""
+    return _key_gate(memoryview(raw)[1:])
+
+
+def decode_bucket(raw: bytes) -> Bucket:
+    """Read the bucket of a queue."""
+    return _bucket(memoryview(raw)[1:])
 
 
 def decode_members(raw: bytes) -> Members:

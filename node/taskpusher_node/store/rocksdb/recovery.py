@@ -9,20 +9,28 @@ from pathlib import Path
 from msgspec import structs
 
 from taskpusher import uid as uids
+from taskpusher.job import Limit
 
 from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
 from ..base import Events, JobView, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, ends, followers, keys, records, wal
 from .book import Book
 from .db import Batch, Database
+from .gates import Gates
 from .groups import Groups
-from .lanes import Entry
+from .lane import Entry, Where
 from .records import Birth
 from .rescue import bring_back
 
+_READY_AT_ONCE = 64
+
 
 def open_book(
-    path: Path, name: str | None, events: Events, now_ms: int, tell: Callable[[JobView], bytes] | None = None
+    path: Path,
+    name: str | None,
+    events: Events,
+    gates: Gates,
+    tell: Callable[[JobView], bytes] | None = None,
 ) -> Book:
     """Open the database and build the book of it. Blocks for seconds where the store is large: meant for a thread.
 
@@ -32,13 +40,13 @@ def open_book(
     try:
         check_format(db)
         _bring_back(db)
-        book = _identify(db, name, events)
+        book = _identify(db, name, events, gates)
         book.tell = tell
         backup.forget_unfinished(path)
         read_counts(book)
         _read_queues(book)
         _read_holds(book)
-        _requeue(book, now_ms)
+        _requeue(book, gates.now_ms())
         _open_lanes(book)
     except BaseException:
         db.close()
@@ -46,13 +54,13 @@ def open_book(
     return book
 
 
-def _identify(db: Database, name: str | None, events: Events) -> Book:
+def _identify(db: Database, name: str | None, events: Events, gates: Gates) -> Book:
     stored = db.get(keys.NAME)
     stored_name = stored.decode() if stored is not None else None
     if name is not None and stored_name not in (None, name):
         raise StoreRefused(f"the store's name is {stored_name}, not {name}: uids name it, so it cannot change")
     opens = int.from_bytes(db.get(keys.OPENS) or b"") + 1
-    book = Book(db, stored_name or name or uids.random_name(), opens, events)
+    book = Book(db, stored_name or name or uids.random_name(), opens, events, gates)
     book.store_id = db.get(keys.STORE_ID) or secrets.token_bytes(keys.STORE_ID_BYTES)
     book.stopped_clean = not db.recovered and (stored is None or db.get(keys.CLEAN) is not None)
     batch = Batch()
@@ -76,12 +84,13 @@ def check_format(db: Database) -> None:
 
 
 def read_counts(book: Book) -> None:
-    """Fill in the counters, the queues that have any, and the groups of errors."""
+    """Fill in the counters, the queues that have any, the groups of errors and the limit keys."""
     for key, value in book.db.all(b"c"):
         queue = key[1:].decode()
         book.counts[queue] = records.decode_counts(value)
         book.queues.setdefault(queue, records.QueueRecord())
     book.groups = Groups({key[1:].decode(): records.decode_members(value) for key, value in book.db.all(b"g")})
+    book.gates.read(book.db)
 
 
 def _bring_back(db: Database) -> None:
@@ -105,7 +114,9 @@ def _read_queues(book: Book) -> None:
         book.set_queue(key[1:].decode(), records.decode_queue(value))
     for queue, record in book.queues.items():
         book.lanes.pause(queue, on=record.pause is not None)
+        book.lanes.limit_queue(queue, record.concurrency, record.rate, record.per)
         book.tally(queue)
+    book.gates.read_buckets(book.db)
 
 
 def _read_holds(book: Book) -> None:
@@ -121,6 +132,8 @@ def _requeue(book: Book, now_ms: int) -> None:
     boot = _boot_id()
     counts = book.db.get(keys.BOOT) == boot
     batch = Batch()
+    if not counts and not book.stopped_clean:
+        book.gates.empty_all()  # what was taken in the last moments is not known
     for job_id, birth, head, started_ms in () if book.stopped_clean else interrupted(book):
         running = claimed(head, started_ms)
         attempt = Attempt(
@@ -170,14 +183,24 @@ def interrupted(book: Book) -> Iterator[tuple[bytes, Birth, Head, int]]:
 
 
 def _open_lanes(book: Book) -> None:
-    """Find the head of every lane by one seek each."""
+    """Find the head of every lane: a seek passes over a long one, or reads many short ones."""
     start = b"r"
-    while found := book.db.scan(start, keys.after(b"r"), 1):
-        key, value = found[0]
-        lane, seq, job_id = keys.parse_ready(key)
-        queue, host, priority = keys.parse_lane(lane)
-        book.lanes.open_lane(lane, queue, host, priority, Entry(seq, job_id, int.from_bytes(value)))
+    while found := book.db.scan(start, keys.after(b"r"), _READY_AT_ONCE):
+        lane = b""
+        for key, value in found:
+            if keys.parse_ready(key)[0] != lane:
+                lane = _open_lane(book, key, value)
         start = keys.after(lane)
+
+
+def _open_lane(book: Book, key: bytes, value: bytes) -> bytes:
+    lane, seq, job_id = keys.parse_ready(key)
+    queue, host, priority, limit = keys.parse_lane(lane)
+    if limit is not None and limit not in book.gates.keys:  # lost with a damaged block
+        birth = book.birth(job_id)
+        book.gates.key(birth.spec.limit if birth is not None and birth.spec.limit is not None else Limit(limit))
+    book.lanes.open_lane(Where(lane, queue, host, priority, limit), Entry(seq, job_id, int.from_bytes(value)))
+    return lane
 
 
 def in_words(db: Database) -> str:

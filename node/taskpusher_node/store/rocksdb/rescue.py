@@ -52,18 +52,30 @@ def _copy_tables(book: Book, log: Database) -> int:
             elif key[:1] == b"j":
                 if _renew(book, batch, key, value):
                     touched.append(key[1:])
-            elif key[:1] == b"i":
-                _repeat(book, log, batch, key, value)
-            elif key[:1] in b"aeoqst" or key.startswith(keys.MEMO) or (key in _KEPT and book.db.peek(key) is None):
-                batch.put(key, value)
             elif key == keys.OPENS:
                 batch.put(key, max(value, book.db.peek(key) or b""))  # places in line are counted from it
-        book.write_counts(batch)
+            else:
+                _take(book, log, batch, key, value)
+        book.write_counts(batch)  # with the limit keys
         book.db.write_patiently(batch)
         start = page[-1][0] + b"\0"
     untangle(book, touched)
     book.db.flush_log()
     return missing
+
+
+def _take(book: Book, log: Database, batch: Batch, key: bytes, value: bytes) -> None:
+    """Take an entry of the log that is of no job: its indexes and counters follow from the jobs."""
+    if key[:1] == b"i":
+        _repeat(book, log, batch, key, value)
+    elif key.startswith(keys.KEY_GATES):
+        book.gates.take_over(keys.gate_name(key), records.decode_key_gate(value))
+    elif (
+        key[:1] in b"aeoqst"
+        or key.startswith((keys.QUEUE_GATES, keys.MEMO))
+        or (key in _KEPT and book.db.peek(key) is None)
+    ):
+        batch.put(key, value)
 
 
 def _add(book: Book, log: Database, batch: Batch, job_id: bytes, value: bytes, there: bytes | None) -> bool:

@@ -26,6 +26,7 @@ from .book import Book
 from .db import Batch, Database
 from .groups import OTHER_GROUP
 from .records import INDEX, Birth, Members
+from .recount import KeyRecount
 from .tangles import Tangle, Tangles
 
 END = b"\xff"  # behind every table
@@ -97,6 +98,7 @@ class Walk:
         self._stored_groups: dict[str, Members] = {}
         self._tangles = Tangles(db)
         self._missing: set[bytes] = set()  # entries of jobs that were looked at before
+        self._keys = KeyRecount(keep=live is None)
         self._position = b""
         self._tables: dict[int, Callable[[bytes, bytes], list[Mend]]] = {
             ord("a"): self._attempt,
@@ -109,6 +111,7 @@ class Walk:
             ord("j"): self._head,
             ord("k"): self._tie,
             ord("l"): self._listed,
+            ord("n"): self._gate,
             ord("q"): self._queue,
             ord("r"): self._ready,
             ord("t"): self._tombstone,
@@ -138,7 +141,7 @@ class Walk:
                 self._live.moved = None
             found += self._compare_counts()
             if self._live is None:  # else errors came and went meanwhile
-                found += self._compare_groups()
+                found += self._compare_groups() + self._compare_keys()
         return found
 
     def moved(self, job_id: bytes, queue: str, state: State, by: int) -> None:
@@ -168,6 +171,8 @@ class Walk:
         if head is None:
             return []  # found in its own table
         queue = birth.spec.queue
+        if head.state not in FINISHED:
+            self._keys.count(birth.spec.limit, waits=head.state is State.WAITING and job_id not in self._running)
         self._recount[queue][INDEX[State.RUNNING if job_id in self._running else head.state]] += 1
         found = []
         for entry, wanted in self._asked(job_id, birth.spec, head).items():
@@ -225,7 +230,7 @@ class Walk:
 
     def _ready(self, key: bytes, _value: bytes) -> list[Mend]:
         lane, _seq, job_id = keys.parse_ready(key)
-        queue, host, _priority = keys.parse_lane(lane)
+        queue, host, _priority, _limit = keys.parse_lane(lane)
         birth = self._birth_of(job_id)
         if birth is None:
             return [self._job_lost(key, job_id, {"state": State.WAITING, "queue": queue, "host": host.decode()})]
@@ -242,6 +247,10 @@ class Walk:
 
     def _group(self, key: bytes, value: bytes) -> list[Mend]:
         self._stored_groups[key[1:].decode()] = records.decode_members(value)
+        return []
+
+    def _gate(self, key: bytes, value: bytes) -> list[Mend]:
+        self._keys.read(key, value)
         return []
 
     def _queue(self, key: bytes, value: bytes) -> list[Mend]:
@@ -316,6 +325,7 @@ class Walk:
         """Return the index entries that a head asks for."""
         asked = _Asked()
         self._rules.enter(cast("Batch", asked), job_id, spec, head)
+        self._rules.gates.forget_all()  # it counts nothing
         return asked
 
     def _birth_of(self, job_id: bytes) -> Birth | None:
@@ -378,6 +388,12 @@ class Walk:
             text = f"group {group_id}: its counter says {there}, there are {wanted} such errors"
             found.append(Mend(Damage.COUNTER_WRONG, text, put=put, delete=() if put else (key,)))
         return found
+
+    def _compare_keys(self) -> list[Mend]:
+        return [
+            Mend(Damage.COUNTER_WRONG, text, put={key: put} if put else {}, delete=() if put else (key,))
+            for text, key, put in self._keys.compare()
+        ]
 
     def _stored_now(self, queue: str) -> list[int]:
         """Return a queue's counters as they are at the end of the walk, for they changed on the way."""

@@ -7,6 +7,7 @@ from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing
 from .ending import Callbacks, Snoozing
 from .grouping import Groups
+from .limiting import LimitKeys, QueueLimits
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
@@ -52,6 +53,8 @@ SUITE = (
     Pruning,
     Queues,
     Holds,
+    LimitKeys,
+    QueueLimits,
     Reopening,
     Crashing,
     Remembering,
