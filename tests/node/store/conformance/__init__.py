@@ -4,7 +4,7 @@ from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
 from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
-from .editing import Editing
+from .editing import Editing, EditingWhatIsHeld
 from .grouping import Groups
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
@@ -43,6 +43,7 @@ SUITE = (
     Changing,
     ChangingMany,
     Editing,
+    EditingWhatIsHeld,
     DeletingQueues,
     QueueSettingsKept,
     Groups,
