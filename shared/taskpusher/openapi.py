@@ -90,7 +90,9 @@ class _Schemas:
         for name, description in self._prefixes[kind.__name__].items():
             members = {"type": "object", "propertyNames": _prefixed(name), "additionalProperties": {"type": "string"}}
             told = _parameter("query", name, members)
-            parameters.append(told | {"style": "form", "explode": True, "description": description})
+            parameters.append(
+                told | {"style": "form", "explode": True, "description": description.replace("NAME", name)}
+            )
         return parameters
 
     def path(self, template: str) -> list[Json]:

@@ -8,6 +8,7 @@ from openapi_spec_validator import validate
 
 from taskpusher import errors
 from taskpusher.contract import Text, operation, operations, routes
+from taskpusher.fields import Members
 from taskpusher.openapi import document
 
 Name = Annotated[str, Meta(pattern=r"\A[a-z]+\Z")]
@@ -23,6 +24,12 @@ class ThingFields(Struct):
     """What a thing takes."""
 
     size: Annotated[int, Meta(ge=1, description="1 or more")] | None = None
+
+
+class TaggedFields(Struct):
+    """What takes any tag."""
+
+    tag: Members = Members()
 
 
 class Things:
@@ -66,6 +73,22 @@ def test_fields_are_parameters_and_of_a_change_a_form_too():
     assert (asked["in"], asked["required"], asked["schema"]) == ("query", False, size)
     assert "requestBody" not in calls["get"]
     assert calls["put"]["requestBody"]["content"].keys() == {"application/x-www-form-urlencoded"}
+
+
+def test_a_prefix_of_names_is_said_by_patterns_in_queries_and_forms():
+    class Tagged:
+        @operation("POST", "/tagged", fields=TaggedFields, answers={204: None})
+        async def post(self, _: web.Request) -> web.Response:
+            """Take tags."""
+
+    made = document("Tags.", (found for _, found in operations(Tagged)), {})
+    validate(made)
+    [parameter] = made["paths"]["/tagged"]["post"]["parameters"]
+    assert (parameter["style"], parameter["explode"], parameter["schema"]["propertyNames"]) == (
+        "form", True, {"pattern": r"^tag\..+$"},
+    )  # fmt: skip
+    form = made["components"]["schemas"]["TaggedFields"]
+    assert (form["properties"], form["patternProperties"]) == ({}, {r"^tag\..+$": {"type": "string"}})
 
 
 def test_answers_have_their_types_and_problems_theirs():

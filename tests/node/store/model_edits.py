@@ -18,6 +18,8 @@ def edit(model: Model, job: Job, fields: dict[str, Any], due_ms: int | None, now
         job.due_ms = due_ms
     if due_ms is not None or job.ttl_ms != ttl_ms:
         job.expires_ms = None if job.ttl_ms is None else job.due_ms + job.ttl_ms
+    if job.held:
+        return  # it waits on, and is let go at its old place
     if due_ms is not None and due_ms > now_ms:
         job.state, job.t_ms = State.SCHEDULED, due_ms
     elif due_ms is not None and job.state is State.SCHEDULED:

@@ -228,7 +228,7 @@ class RocksStore:
         if self._commit.hides_changes:
             self._see_writes()
         taken = self._take(n, reserve)
-        if not taken and self._book.releasing and self._book.parked_at is not None:
+        if not taken and self._book.parked_at is not None and (self._book.releasing or self._book.editing):
             await self._commit.durable()  # a stop ends when a claim finds nothing
             taken = self._take(n, reserve)
         if taken:

@@ -4,7 +4,7 @@ from .adding import Adding, GivenUids, QueueLimit
 from .changing import Changing
 from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
-from .editing import Editing
+from .editing import Editing, EditingWhatIsHeld
 from .ending import Callbacks, Snoozing
 from .grouping import Groups
 from .limiting import LimitKeys, QueueLimits
@@ -47,6 +47,7 @@ SUITE = (
     Changing,
     ChangingMany,
     Editing,
+    EditingWhatIsHeld,
     DeletingQueues,
     QueueSettingsKept,
     Groups,

@@ -227,3 +227,66 @@ class Editing:
         assert bench.store.verification().step(1_000) == []
         await bench.promote(100)
         assert sorted(await bench.run_all()) == sorted(uids)
+
+    async def test_a_stop_runs_a_job_whose_edit_is_not_durable_yet(self, bench: Bench):
+        uid = await bench.add()
+        editing = asyncio.ensure_future(bench.edit(uid, body=b"new"))
+        await asyncio.sleep(0)
+        bench.store.park()
+        [job] = await bench.claim()
+        assert (job.uid, job.spec.body, await editing) == (uid, b"new", DONE)
+
+
+class EditingWhatIsHeld:
+    """Jobs that others hold, or that hold others, stay so whatever is edited."""
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_a_follower_of_an_ordered_line_keeps_its_place_in_it(self, bench: Bench, kill: bool):  # noqa: FBT001
+        uids = [await bench.add(key="k", ordered=True) for _ in range(4)]
+        await bench.edit(uids[2], host="b:80", body=b"new", ttl_s=5.0)
+        assert bench.head(uids[2]).held
+        if kill:
+            await bench.kill_and_reopen()
+        assert await bench.claim_uids(4) == uids[:1]
+        assert bench.store.verification().step(1_000) == []
+
+    @pytest.mark.parametrize("which", [0, 2])
+    async def test_an_ordered_line_goes_on_in_its_order(self, bench: Bench, which: int):
+        uids = [await bench.add(key="k", ordered=True) for _ in range(4)]
+        await bench.edit(uids[which], host="b:80", body=b"new")
+        await bench.kill_and_reopen()
+        assert await one_by_one(bench) == uids
+        assert bench.store.verification().step(1_000) == []
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_a_follower_that_is_put_off_is_scheduled_when_it_is_let_go(self, bench: Bench, kill: bool):  # noqa: FBT001
+        await bench.add(unique="t")
+        first = await bench.start()
+        follower = await bench.add(unique="t", on_conflict="after")
+        await bench.edit(follower, due_ms=bench.now_ms + 100, queue="mail", priority=3)
+        assert (bench.state(follower), bench.head(follower).held > 0) == (State.WAITING, True)
+        await bench.settle(first, State.COMPLETED, tries=1)
+        await bench.durable()
+        if kill:
+            await bench.kill_and_reopen()
+        assert bench.state(follower) is State.SCHEDULED
+        await bench.promote(100)
+        assert await one_by_one(bench) == [follower]
+
+    async def test_one_that_was_let_go_and_is_edited_before_that_is_durable_runs_once(self, bench: Bench):
+        uids = [await bench.add(key="k", ordered=True) for _ in range(2)]
+        await bench.settle(await bench.start(), State.COMPLETED, tries=1)
+        await bench.edit(uids[1], host="b:80")
+        assert await one_by_one(bench) == [uids[1]]
+
+
+async def one_by_one(bench: Bench) -> list[str]:
+    """Run whatever is ready; what an end lets go may run when that is durable."""
+    order = []
+    await bench.durable()
+    while claimed := await bench.claim():
+        order += [job.uid for job in claimed]
+        for job in claimed:
+            await bench.settle(job, State.COMPLETED, tries=1)
+        await bench.durable()
+    return order
