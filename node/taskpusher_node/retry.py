@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from taskpusher.job import Spec, backoff_delay_s, status_in
 
+from . import outcomes
 from .lifecycle import Attempt, Head, JobError, Response, State, Verdict, header_of
+from .outcomes import Word
 
 RETRY_AFTER_MAX_S = 86_400.0
 UNREACHED_DELAY_MAX_S = 60.0
@@ -31,18 +33,27 @@ class Kind(StrEnum):
     DISCONNECT = "disconnect"
     REDIRECT = "redirect"  # answered by a redirect that the job asked to follow, and that led to no answer
     DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
+    # of a job that its target had accepted, and ended later by the token of the call
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LEASE = "lease"  # it never did: its lease ran out
 
 
 # the one word by which log and metrics tell how a call ended; an answer counts by its status, whatever follows from it
 SUCCESS = "success"
 _ANSWERS = (Kind.ANSWERED, Kind.UNAVAILABLE)
+ACCEPTED = "accepted"
+LEASE_EXPIRED = "lease_expired"
+_LATER = (Kind.COMPLETED, Kind.FAILED, Kind.LEASE)
 _STATUS_RESULTS = {4: "status_4xx", 5: "status_5xx"}
 RESULTS = (
     SUCCESS,
     *_STATUS_RESULTS.values(),
     "status_429",
     "status_other",
-    *(kind.value for kind in Kind if kind not in _ANSWERS),
+    ACCEPTED,
+    LEASE_EXPIRED,
+    *(kind.value for kind in Kind if kind not in (*_ANSWERS, *_LATER)),
 )
 
 NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
@@ -79,13 +90,31 @@ def judge(
         return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
     if kind in NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
-    if kind is Kind.ANSWERED and outcome.response is not None and status_in(outcome.response.status, spec.success):
-        return Verdict(State.COMPLETED, attempt, tries=1)
-    tries = head.tries + 1
-    if kind is Kind.DENIED or tries >= spec.max_attempts:
+    good = _good(spec, attempt, now_ms)
+    if good is not None:
+        return good
+    if kind is Kind.DENIED:
         # nobody was called, but where a redirect led to the address that is denied
-        arrived = kind is not Kind.DENIED or attempt.response is not None
-        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=int(arrived))
+        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=int(attempt.response is not None))
+    return failed_try(spec, head, attempt, now_ms, random_share)
+
+
+def _good(spec: Spec, attempt: Attempt, now_ms: int) -> Verdict | None:
+    """Return the verdict over an answer that says the job is done, or accepted; None over any other end."""
+    response = attempt.response
+    if attempt.outcome != Kind.ANSWERED or response is None:
+        return None
+    asked = outcomes.asked(response)
+    if asked is not None and asked.word is Word.ACCEPTED:
+        return Verdict(State.RUNNING, attempt, lease_ms=now_ms + round(asked.seconds * 1000))
+    return Verdict(State.COMPLETED, attempt, tries=1) if status_in(response.status, spec.success) else None
+
+
+def failed_try(spec: Spec, head: Head, attempt: Attempt, now_ms: int, random_share: Callable[[], float]) -> Verdict:
+    """Return where a try that has failed leaves the running job `head`: tried again, or in error after the last one."""
+    tries = head.tries + 1
+    if tries >= spec.max_attempts:
+        return Verdict(State.ERROR, attempt, error=_error(attempt), tries=1)
     delay_s = retry_after_s(attempt.response, now_ms)
     if delay_s is None:
         delay_s = backoff_delay_s(spec.backoff, tries, random_share())
@@ -97,6 +126,8 @@ def result_of(verdict: Verdict) -> str:
     attempt = verdict.attempt
     if verdict.to is State.COMPLETED:
         return SUCCESS
+    if verdict.to is State.RUNNING:
+        return ACCEPTED
     if verdict.to is State.CANCELLED:
         return Kind.ABORTED.value
     if attempt.response is None or attempt.outcome not in _ANSWERS:

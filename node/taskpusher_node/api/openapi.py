@@ -22,6 +22,7 @@ from .listings import STATES, ListingsApi
 from .metrics import MetricsApi
 from .node import HealthApi, NodeApi
 from .queues import QueuesApi
+from .reports import ReportsApi
 from .targets import TargetsApi
 
 _ROLES = "; ".join(f"`{role}` may do {role.allows}" for role in Role)
@@ -54,6 +55,7 @@ PARTS = (
     AddApi,
     JobsApi,
     EditApi,
+    ReportsApi,
     ListingsApi,
     QueuesApi,
     TargetsApi,

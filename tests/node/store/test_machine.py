@@ -14,13 +14,25 @@ from msgspec import structs
 from taskpusher.job import Spec
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
+from taskpusher_node.store.base import (
+    VERB_STATES,
+    Changed,
+    Claimed,
+    NewJob,
+    Put,
+    Settled,
+    Token,
+    Verb,
+    Verification,
+    Why,
+)
 
 from . import model_ties
 from .bench import Bench, close
 from .conftest import RocksEngine
 from .model import UNFINISHED, Job, Model
 from .model_edits import edit
+from .model_handed import REPORTS, TRIES, hand_off, is_handed_off, open_again, report, takes
 from .model_repeats import RETENTION_MS
 
 QUEUES = st.sampled_from(["default", "x"])
@@ -53,6 +65,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model = Model()
         self.tokens: dict[str, Claimed] = {}
         self.closing: list[Claimed] = []  # their jobs were cancelled
+        self.called: list[Claimed] = []  # ever
         self.specs: dict[str, Spec] = {}  # of all that was ever added
         self.looking: Verification | None = None
         self.fault: BaseException | None = None
@@ -114,6 +127,7 @@ class StoreMachine(RuleBasedStateMachine):
                 delay_ms=delay_ms,
                 ttl_s=ttl_s,
                 given=given,
+                **TRIES,
             )
             for _ in range(n)
         ]
@@ -125,7 +139,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
     def put_keyed(self, texts: list[str], priority: int):
         jobs = [
-            self.bench.job(uid=self.bench.fresh_uid(), idempotency_key=text, host="a:1", priority=priority)
+            self.bench.job(uid=self.bench.fresh_uid(), idempotency_key=text, host="a:1", priority=priority, **TRIES)
             for text in texts
         ]
         placed = self.do(self.bench.place(*jobs))
@@ -227,6 +241,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.claim(job.uid, self.now_ms)
             assert job.token.attempt == self.model.jobs[job.uid].attempt
             self.tokens[job.uid] = job
+            self.called.append(job)
         assert len(claimed) == n or not self.model.may_be_claimed(self.now_ms)
         return claimed
 
@@ -250,6 +265,26 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.APPLIED
         self.model.settle(job, to, self.now_ms, due_ms, added)
         assert self.do(self.bench.settle(token, to, **changes)) is Settled.FENCED
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=ANY, lease_ms=st.sampled_from([10, 100, 5_000]))
+    def accept(self, which: int, lease_ms: int):
+        call = self.tokens.pop(sorted(self.tokens)[which % len(self.tokens)])
+        assert self.do(self.bench.hand_off(call, lease_ms)) is Settled.APPLIED
+        hand_off(self.model.jobs[call.uid], self.now_ms + lease_ms)
+
+    @precondition(lambda self: self.called)
+    @rule(which=ANY, what=st.sampled_from(sorted(REPORTS)))
+    def say(self, which: int, what: str):
+        """Say something of a call, mostly of a late one."""
+        call = self.called[-1 - which % len(self.called)]
+        job = self.model.jobs.get(call.uid)
+        taken = takes(job, call.token.attempt, what)
+        assert self.do(self.bench.report(call, REPORTS[what])) is (Settled.APPLIED if taken else Settled.FENCED)
+        if job is not None and taken:
+            report(self.model, job, what, self.now_ms)
+            if job.state is not State.RUNNING:
+                self.tokens.pop(call.uid, None)
 
     @rule(later_ms=st.sampled_from([0, 1, 30, 100, 1_000]))
     def promote(self, later_ms: int):
@@ -395,6 +430,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.closing.clear()
         self.model.limits.clear()
         self.model.crash(self.now_ms)
+        open_again(self.model, self.now_ms)
         self.read_little_ahead()
 
     @rule()
@@ -405,6 +441,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.closing.clear()
         self.model.open.clear()
         self.model.let_go(self.now_ms)
+        open_again(self.model, self.now_ms)
         self.looking = None
         self.model.limits.clear()
         self.read_little_ahead()
@@ -443,6 +480,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert (head.attempt, head.tries, head.unreached, head.crashes) == job.counters
             assert head.expires_ms == job.expires_ms
             assert head.held == job.held
+            assert head.lease_ms == job.lease_ms
+        assert self.bench.store.handed_off() == sum(map(is_handed_off, self.model.jobs.values()))
 
     @invariant()
     def the_oldest_agrees(self):
@@ -459,6 +498,10 @@ class StoreMachine(RuleBasedStateMachine):
             self.limit_host(host, None)
         while self.closing:
             self.close_call(0)
+        for job in filter(is_handed_off, self.model.jobs.values()):
+            token = Token(job.uid, job.attempt)
+            assert self.do(self.bench.store.report(token, REPORTS["complete"])) is Settled.APPLIED
+            report(self.model, job, "complete", self.now_ms)
         self.promote(1_000)
         while self.take(10) or self.tokens:
             for uid in list(self.tokens):

@@ -6,6 +6,7 @@ from .changing_many import ChangingMany
 from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing
 from .grouping import Groups
+from .handing_off import EndingByToken, HandingOff, Leases
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
@@ -32,6 +33,9 @@ SUITE = (
     Parking,
     Settling,
     Fencing,
+    HandingOff,
+    EndingByToken,
+    Leases,
     Promoting,
     Expiring,
     TimedPauses,
