@@ -37,18 +37,27 @@ class Kind(StrEnum):
     DISCONNECT = "disconnect"
     REDIRECT = "redirect"  # answered by a redirect that the job asked to follow, and that led to no answer
     DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
+    # of a job that its target had accepted, and ended later by the token of the call
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LEASE = "lease"  # it never did: its lease ran out
 
 
 # the one word by which log and metrics tell how a call ended; an answer counts by its status, whatever follows from it
 SUCCESS = "success"
 _ANSWERS = (Kind.ANSWERED, Kind.UNAVAILABLE)
+ACCEPTED = "accepted"
+LEASE_EXPIRED = "lease_expired"
+_LATER = (Kind.COMPLETED, Kind.FAILED, Kind.LEASE)
 _STATUS_RESULTS = {4: "status_4xx", 5: "status_5xx"}
 RESULTS = (
     SUCCESS,
     *_STATUS_RESULTS.values(),
     "status_429",
     "status_other",
-    *(kind.value for kind in Kind if kind not in _ANSWERS),
+    ACCEPTED,
+    LEASE_EXPIRED,
+    *(kind.value for kind in Kind if kind not in (*_ANSWERS, *_LATER)),
 )
 
 NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
@@ -76,7 +85,7 @@ def judge(
 ) -> Verdict:
     """Return where `outcome` leaves the running job `head`; `random_share` draws from [0, 1) for the backoff."""
     kind, asked = _read(spec, head, outcome, unreached_status, now_ms)
-    told = outcome.error if asked is None else _in_words(asked, outcome.response, now_ms)
+    told = outcome.error if asked is None or asked.word is Word.ACCEPTED else _in_words(asked, outcome.response, now_ms)
     attempt = Attempt(head.attempt, head.started_ms or now_ms, outcome.duration_s, kind.value, told, outcome.response)
     if kind in _STAYS:
         return Verdict(State.WAITING, attempt)
@@ -84,12 +93,20 @@ def judge(
         return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
     if kind in NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
-    if asked is not None and asked.word is Word.SNOOZE:
-        return Verdict(State.SCHEDULED, attempt, due_ms=_later(now_ms, asked.seconds), snoozed_s=asked.seconds)
-    answered = asked is None and kind is Kind.ANSWERED
-    if answered and attempt.response is not None and status_in(attempt.response.status, spec.success):
+    return _good(spec, attempt, asked, now_ms) or failed_try(spec, head, attempt, now_ms, random_share, asked)
+
+
+def _good(spec: Spec, attempt: Attempt, asked: Asked | None, now_ms: int) -> Verdict | None:
+    """Return the verdict over an answer that is as good as was hoped for, or that only puts the end off."""
+    if asked is not None and asked.word in (Word.SNOOZE, Word.ACCEPTED):
+        at_ms = _later(now_ms, asked.seconds)
+        if asked.word is Word.ACCEPTED:
+            return Verdict(State.RUNNING, attempt, lease_ms=at_ms)
+        return Verdict(State.SCHEDULED, attempt, due_ms=at_ms, snoozed_s=asked.seconds)
+    response = attempt.response if attempt.outcome == Kind.ANSWERED and asked is None else None
+    if response is not None and status_in(response.status, spec.success):
         return Verdict(State.COMPLETED, attempt, tries=1)
-    return _failed(spec, head, attempt, asked, now_ms, random_share)
+    return None
 
 
 def result_of(verdict: Verdict) -> str:
@@ -97,6 +114,8 @@ def result_of(verdict: Verdict) -> str:
     attempt = verdict.attempt
     if verdict.to is State.COMPLETED:
         return SUCCESS
+    if verdict.to is State.RUNNING:
+        return ACCEPTED
     if verdict.to is State.CANCELLED:
         return Kind.ABORTED.value
     if attempt.response is None or attempt.outcome not in _ANSWERS:
@@ -166,10 +185,15 @@ def _later(now_ms: int, seconds: float) -> int:
     return now_ms + round(seconds * 1000)
 
 
-def _failed(
-    spec: Spec, head: Head, attempt: Attempt, asked: Asked | None, now_ms: int, random_share: Callable[[], float]
+def failed_try(
+    spec: Spec,
+    head: Head,
+    attempt: Attempt,
+    now_ms: int,
+    random_share: Callable[[], float],
+    asked: Asked | None = None,
 ) -> Verdict:
-    """Return the verdict over a try that failed: once more while there are tries."""
+    """Return where a try that has failed leaves the running job `head`: tried again, or in error after the last one."""
     tries = head.tries + 1
     denied = attempt.outcome == Kind.DENIED
     if denied or tries >= spec.max_attempts or (asked is not None and asked.word is Word.FAIL):
