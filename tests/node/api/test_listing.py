@@ -9,7 +9,7 @@ from .harness import error, paths
 
 URL = "http://a.example/x"
 ITEM = {"uid", "state", "kind", "queue", "priority", "method", "url", "meta", "node", "tries", "error"}
-ITEM |= {"added_at", "waiting_at", "due_at", "started_at", "ended_at"}
+ITEM |= {"key", "held_by", "added_at", "waiting_at", "due_at", "started_at", "ended_at"}
 
 
 async def _walk(api, state, limit, query="", after=None):
