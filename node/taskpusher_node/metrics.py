@@ -142,7 +142,7 @@ class NodeMetrics:
         busy, limit = self._slots()
         yield gauge("slots_busy", "Calls that run.", {(): busy})
         yield gauge("slots_limit", "Calls that may run at once.", {(): limit})
-        held = {("host",): self._targets.held_total}
+        held = {("host",): self._targets.held_total, ("ordered",): self._store.totals.held_in_order}
         held |= {(reason,): n for reason, n in self._store.limits_held().items()}
         yield counter("dispatch_held", "How often jobs that were ready were held back.", held, ("reason",))
         yield gauge("targets_held", "Hosts that are held back.", {(): self._targets.held})

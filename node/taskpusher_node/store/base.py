@@ -324,6 +324,7 @@ class Totals(Struct):
     added: int = 0
     completed: int = 0
     errors: int = 0
+    held_in_order: int = 0  # what came while another job of its ordered line had not ended
     deduplicated: int = 0  # adds that another job stands for
     fenced: int = 0
     requeued: int = 0  # what was running when the process went down

@@ -31,7 +31,7 @@ async def _still_answers(api):
         (JSON, b"[" * 200_000, (400, "malformed")),
         (JSON, b'{"x":' * 200_000, (400, "malformed")),
         (JSON, b"{}", (422, "invalid-field")),
-        (JSON, b'{"url": "http://a/", "key": "x"}', (422, "invalid-field")),
+        (JSON, b'{"url": "http://a/", "dealy": 1}', (422, "invalid-field")),
         (FORM, b"url=%ff", (400, "malformed")),
         (FORM, b"url=\xff", (400, "malformed")),
         (FORM, b"&".join([b"a=b"] * 101), (400, "malformed")),

@@ -425,3 +425,27 @@ def test_a_host_that_is_held_after_jobs_came_back_loads_neither_what_runs_nor_lo
     rig.lanes.limit(b"a", 0)
     rig.lanes.limit(b"a", None)
     assert rig.pick_all() == [2, 3, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("read_ahead", [1, 3, 100])
+@pytest.mark.parametrize("held", [(2,), (5,), (9,), (2, 3, 9), (1, 2, 3, 4, 5, 6, 7, 8, 9)])
+@pytest.mark.parametrize("taken", [0, 1, 4, 10])
+def test_jobs_that_others_held_are_picked_from_the_place_of_their_arrival(
+    read_ahead: int, held: tuple[int, ...], taken: int
+):
+    rig = Rig(read_ahead=read_ahead)
+    jobs = [rig.write() for _ in range(9)]
+    [disk] = rig.disk.values()
+    disk[:] = [entry for entry in disk if entry.seq not in held]
+    for job in jobs:
+        if job[-1].seq not in held:
+            rig.announce(job)
+    rig.durable = 9
+    before = [seq for seq in (rig.pick() for _ in range(taken)) if seq is not None]
+    for seq in reversed(held):  # in whatever order they are let go
+        disk[:] = sorted([*disk, jobs[seq - 1][-1]])
+        rig.lanes.release(*jobs[seq - 1])
+    after = rig.pick_all()
+    assert sorted({*before, *after}) == list(range(1, 10))
+    fresh = [seq for seq in dict.fromkeys(after) if seq not in before]
+    assert fresh == sorted(fresh)

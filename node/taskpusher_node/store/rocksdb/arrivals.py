@@ -36,6 +36,7 @@ class Arrivals:
             head = structs.replace(head, line=head.seq)
             if self._book.db.get(keys.line_key(spec)) is not None:
                 held |= HELD_BY_ORDER
+                self._book.totals.held_in_order += 1
         return held_back(head, held, job.added_ms)
 
     def _stands_for(self, job: NewJob, first: bytes, follower: bytes | None, head: Head) -> Placed | None:

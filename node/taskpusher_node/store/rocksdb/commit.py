@@ -50,6 +50,7 @@ class Commit:
         self._open: _Group | None = None
         self._written: list[_Group] = []
         self._flushing: list[_Group] = []
+        self._awaited = False  # somebody waits for what is written and not flushed
         self._flush_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flush")
@@ -148,6 +149,7 @@ class Commit:
         self._set_stalled(on=False)
         _resolve(group.written)
         self._written.append(group)
+        self._awaited = self._awaited or group.soon or bool(group.durable)
         self._plan_flush()
         return True
 
@@ -164,7 +166,7 @@ class Commit:
     def _plan_flush(self) -> None:
         if self._flushing or not self._written:
             return
-        if any(group.durable or group.soon for group in self._written):  # somebody waits
+        if self._awaited:
             self._flush()
         elif self._flush_timer is None:
             self._flush_timer = self._loop.call_later(FLUSH_WITHIN_S, self._flush)
@@ -176,6 +178,7 @@ class Commit:
         if self._flushing or not self._written or self.failure is not None:
             return
         self._flushing, self._written = self._written, []
+        self._awaited = False
         self._flush_began = monotonic()
         done = self._thread.submit(self._db.flush_log)
         done.add_done_callback(self._from_thread)

@@ -99,9 +99,11 @@ class Tangles:
     def _overtaking(self, job_id: bytes, place: int) -> Tangle | None:
         """Look whether the first of a line stands behind one that it holds: at its end only those behind are found."""
         found = self._job(job_id)
-        if found is None or found[1].state in FINISHED or found[1].line <= place:
+        if found is None:
             return None
         birth, head = found
+        if head.state in FINISHED or head.held & HELD_BY_ORDER or head.line <= place:
+            return None
         text = "it is the first of an ordered line in which others stand before it"
         return Tangle(job_id, birth, head, birth.spec, structs.replace(head, line=place - 1), {}, text)
 
