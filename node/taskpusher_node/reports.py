@@ -51,13 +51,13 @@ def verdict(
     attempt = _attempt(head, Kind.FAILED, now_ms, mask_text(report.error, spec.redact)[:ERROR_MAX])
     if not report.retry:
         return Verdict(State.ERROR, attempt, error=JobError(Kind.FAILED, attempt.error or ""), tries=1)
-    return failed_try(spec, head, attempt, now_ms, random_share)
+    return failed_try(spec, head, attempt, None, now_ms, random_share)
 
 
 def lease_over(spec: Spec, head: Head, now_ms: int, random_share: Callable[[], float]) -> Verdict:
     """Return where the running job `head` is left when its lease has run out: that is a failed try."""
     error = "its target accepted it, and said nothing until its lease was over"
-    return failed_try(spec, head, _attempt(head, Kind.LEASE, now_ms, error), now_ms, random_share)
+    return failed_try(spec, head, _attempt(head, Kind.LEASE, now_ms, error), None, now_ms, random_share)
 
 
 def is_repeated(head: Head, attempt: int, spec: Spec, report: Report) -> bool:

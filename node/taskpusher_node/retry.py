@@ -62,6 +62,7 @@ RESULTS = (
 
 NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
 SAYS_NOTHING = frozenset({Kind.ABORTED, Kind.LOCAL, Kind.DENIED, Kind.STALE})  # of a target: all others reached it
+_ASKS_FOR_TIME = frozenset({Word.ACCEPTED, Word.SNOOZE})
 _STAYS = frozenset({Kind.ABORTED, Kind.STALE})
 
 
@@ -85,7 +86,7 @@ def judge(
 ) -> Verdict:
     """Return where `outcome` leaves the running job `head`; `random_share` draws from [0, 1) for the backoff."""
     kind, asked = _read(spec, head, outcome, unreached_status, now_ms)
-    told = outcome.error if asked is None or asked.word is Word.ACCEPTED else _in_words(asked, outcome.response, now_ms)
+    told = outcome.error if asked is None else _in_words(asked, outcome.response, now_ms)
     attempt = Attempt(head.attempt, head.started_ms or now_ms, outcome.duration_s, kind.value, told, outcome.response)
     if kind in _STAYS:
         return Verdict(State.WAITING, attempt)
@@ -93,20 +94,20 @@ def judge(
         return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
     if kind in NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
-    return _good(spec, attempt, asked, now_ms) or failed_try(spec, head, attempt, now_ms, random_share, asked)
-
-
-def _good(spec: Spec, attempt: Attempt, asked: Asked | None, now_ms: int) -> Verdict | None:
-    """Return the verdict over an answer that is as good as was hoped for, or that only puts the end off."""
-    if asked is not None and asked.word in (Word.SNOOZE, Word.ACCEPTED):
-        at_ms = _later(now_ms, asked.seconds)
-        if asked.word is Word.ACCEPTED:
-            return Verdict(State.RUNNING, attempt, lease_ms=at_ms)
-        return Verdict(State.SCHEDULED, attempt, due_ms=at_ms, snoozed_s=asked.seconds)
-    response = attempt.response if attempt.outcome == Kind.ANSWERED and asked is None else None
-    if response is not None and status_in(response.status, spec.success):
+    if asked is not None and asked.word in _ASKS_FOR_TIME:
+        return _given_time(attempt, asked, now_ms)
+    answered = asked is None and kind is Kind.ANSWERED
+    if answered and attempt.response is not None and status_in(attempt.response.status, spec.success):
         return Verdict(State.COMPLETED, attempt, tries=1)
-    return None
+    return failed_try(spec, head, attempt, asked, now_ms, random_share)
+
+
+def _given_time(attempt: Attempt, asked: Asked, now_ms: int) -> Verdict:
+    """Return the verdict over an answer that is neither good nor bad: the job is accepted, or called again later."""
+    until_ms = _later(now_ms, asked.seconds)
+    if asked.word is Word.ACCEPTED:
+        return Verdict(State.RUNNING, attempt, lease_ms=until_ms)
+    return Verdict(State.SCHEDULED, attempt, due_ms=until_ms, snoozed_s=asked.seconds)
 
 
 def result_of(verdict: Verdict) -> str:
@@ -175,6 +176,8 @@ def _in_words(asked: Asked, response: Response | None, now_ms: int) -> str:
     """Return what an application asked for, for those who see no header."""
     if asked.error is not None:
         return asked.error
+    if asked.word is Word.ACCEPTED:
+        return "its application has accepted it"
     if asked.word is Word.SNOOZE:
         return f"its application asked to be called again at {codec.to_time(_later(now_ms, asked.seconds))}"
     answered = f"the target answered {response.status}" if response is not None else "the target answered"
@@ -186,14 +189,9 @@ def _later(now_ms: int, seconds: float) -> int:
 
 
 def failed_try(
-    spec: Spec,
-    head: Head,
-    attempt: Attempt,
-    now_ms: int,
-    random_share: Callable[[], float],
-    asked: Asked | None = None,
+    spec: Spec, head: Head, attempt: Attempt, asked: Asked | None, now_ms: int, random_share: Callable[[], float]
 ) -> Verdict:
-    """Return where a try that has failed leaves the running job `head`: tried again, or in error after the last one."""
+    """Return the verdict over a try that failed: once more while there are tries."""
     tries = head.tries + 1
     denied = attempt.outcome == Kind.DENIED
     if denied or tries >= spec.max_attempts or (asked is not None and asked.word is Word.FAIL):

@@ -82,7 +82,7 @@ class Bench:
         self.now_ms = START_MS
         self.heard = Heard()
         self._options: dict[str, Any] = {}
-        self._minted = 0
+        self._minted = itertools.count()
 
     # -- opening
 
@@ -125,12 +125,9 @@ class Bench:
         return NewJob(uid or uids.mint(NAME), spec, self.now_ms, self.now_ms + delay_ms, given, digest)
 
     def fresh_uid(self, age_ms: int = 0) -> str:
-        """Return a uid that was minted by the clock of the bench; all others are old by it.
-
-        Of one moment the later one is the greater, at every run: what hypothesis draws depends on their order.
-        """
-        self._minted += 1
-        return f"{self.now_ms - age_ms:012x}70008{self._minted:015x}-{NAME}"
+        """Return a uid that was minted by the clock of the bench; all others are old by it."""
+        # in order, also of those of one moment: what a test finds must be found again
+        return f"{self.now_ms - age_ms:012x}70008{next(self._minted):015x}-{NAME}"
 
     async def put(self, *jobs: NewJob) -> list[Put]:
         """Put jobs."""

@@ -109,7 +109,7 @@ class Model:
     def take_fields(self, job: Job, other: Job, now_ms: int) -> None:
         """A job that does not run takes the fields of an add; `other` is what that would have been."""
         turn = job.turn
-        for name in ("queue", "host", "priority", "ttl_ms", "state", "place", "t_ms", "due_ms", "expires_ms"):
+        for name in ("queue", "host", "priority", "ttl_ms", "state", "place", "t_ms", "due_ms", "expires_ms", "on"):
             setattr(job, name, getattr(other, name))
         job.waiting_ms, job.tries, job.unreached, job.snoozes, job.crashes = now_ms, 0, 0, 0, 0
         self.tie(job, other.line, job.text, now_ms)

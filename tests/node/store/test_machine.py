@@ -166,10 +166,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         keys=st.lists(KEYS, min_size=1, max_size=3), text=TEXTS, on_conflict=CONFLICTS, delay_ms=DELAYS, ttl_ms=TTLS,
-        queue=QUEUES, host=HOSTS,
+        queue=QUEUES, host=HOSTS, callback=CALLBACKS,
     )  # fmt: skip
     def put_tied(self, *, keys: list, text: str | None, on_conflict: str, delay_ms: int, ttl_ms: int | None,
-                 queue: str, host: str):  # fmt: skip
+                 queue: str, host: str, callback: Callback | None):  # fmt: skip
         jobs = [
             self.bench.job(
                 uid=self.bench.fresh_uid(),
@@ -181,6 +181,7 @@ class StoreMachine(RuleBasedStateMachine):
                 on_conflict=on_conflict,
                 delay_ms=0 if ordered else delay_ms,
                 ttl_s=None if ttl_ms is None else ttl_ms / 1_000,
+                callback=callback,
             )
             for key, ordered in keys
         ]
@@ -195,6 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
                 continue
             self.model.add(job.uid, self.now_ms, job.due_ms - job.added_ms, ttl_ms, (queue, host, 0))
             new = self.model.jobs[job.uid]
+            new.on = callback.on if callback is not None else ()
             if there is not None:
                 new.line = self.model.jobs.pop(job.uid).line = line
                 self.model.take_fields(there, new, self.now_ms)

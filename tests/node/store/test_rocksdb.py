@@ -1,16 +1,19 @@
 """RocksDB under the conformance suite, and what only this engine has: a folder, a format, a boot record."""
 
 import asyncio
+import itertools
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from taskpusher_node.lifecycle import State
+from taskpusher.job import CALLBACK_QUEUE, Callback
+from taskpusher_node.lifecycle import CRASHES_MAX, State
 from taskpusher_node.store.base import StoreFailed, StoreLocked, StoreRefused
 from taskpusher_node.store.rocksdb import RocksStore, keys, records, recovery
 from taskpusher_node.store.rocksdb.db import Batch, Database
 
-from .bench import NAME, Bench, soon
+from .bench import NAME, Bench, soon, tell
 from .conformance import SUITE
 from .conftest import RocksEngine
 
@@ -176,3 +179,36 @@ async def test_of_a_queue_that_is_deleted_only_the_durations_of_its_calls_are_ke
     book.retally("mail")
     assert bench.store.tallies.keys() == {"default", "other"}
     assert (bench.store.durations(), sum(before)) == (before, 1)
+
+
+@pytest.mark.parametrize("writes", range(5))
+async def test_a_start_that_is_killed_at_any_write_leaves_an_end_with_its_callback_or_neither(
+    bench: Bench, engine: RocksEngine, monkeypatch: pytest.MonkeyPatch, writes: int
+):
+    told = Callback("http://told:80/", "told:80")
+    uids = await bench.add_many(2, callback=told, idempotency_key=None)
+    for _ in range(CRASHES_MAX - 1):
+        await bench.claim(2)
+        await bench.durable()
+        await bench.kill_and_reopen()
+    await bench.claim(2)
+    await bench.durable()
+    await engine.kill()
+    left = itertools.count(writes, -1)
+
+    def write(db: Database, batch: Batch) -> None:
+        if next(left) == 0:
+            raise StoreFailed("killed")
+        real_write(db, batch)
+
+    real_write = Database.write
+    monkeypatch.setattr(Database, "write", write)
+    with suppress(StoreFailed):
+        await engine.open(name=NAME, tell=tell)
+        await engine.kill()
+    monkeypatch.undo()
+    await bench.open()
+    ended = [uid for uid in uids if bench.state(uid) is State.ERROR]
+    callbacks = await bench.walk(State.WAITING, queue=CALLBACK_QUEUE)
+    assert [bench.view(uid).spec.callback_of for uid in callbacks] == ended
+    assert ended

@@ -1,8 +1,8 @@
 """What the engine keeps in memory beside the database, and the small moves that all its operations are made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ from . import keys, records, ties
 from .db import Batch, Database
 from .gates import Gate, Gates, KeyGate
 from .groups import Groups
-from .handed import HandedOff
+from .handed import Handed, HandedOff
 from .lane import Entry, Where, where
 from .lanes import Lanes
 from .records import INDEX, Birth, QueueRecord
@@ -209,9 +209,10 @@ class Book:
         if gate is None or not gate.shut:
             return None
         key = gate.key if isinstance(gate, KeyGate) else None
+        running: Iterable[Call | Handed] = chain(self.calls.values(), self.handed.values())
         holders = (
             call.uid
-            for call in self.calls.values()
+            for call in running
             if (
                 call.spec.queue == gate.queue
                 if key is None
@@ -228,10 +229,10 @@ class Book:
             next_token_ms=self.gates.next_token_ms(gate),
         )
 
-    def free_gates(self, spec: Spec) -> None:
-        """A call is closed: another one of its queue and limit key may begin."""
-        limit = spec.limit
-        self.lanes.free_gates(spec.queue, self.gates.of(limit.key) if limit is not None else None)
+    def free_gates(self, call: Call | Handed) -> None:
+        """A call is closed, and its job not handed off: another one of its queue and limit key may begin."""
+        limit = call.spec.limit
+        self.lanes.free_gates(call.spec.queue, self.gates.of(limit.key) if limit is not None else None)
 
     def enter_gates(self, spec: Spec) -> None:
         """What was handed off before the store was opened still takes its places."""

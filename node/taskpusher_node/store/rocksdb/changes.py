@@ -54,7 +54,7 @@ class Changes:
             self._leave_host(call)
         else:
             self.free(call)
-            book.free_gates(call.spec)
+            book.free_gates(call)
         book.keep_attempt(batch, call.id, call.head)
         if head.state is State.WAITING:
             # interrupted: it never left its place in the ready index
@@ -80,7 +80,7 @@ class Changes:
         if call is None:
             return
         self._book.free_slot(call.slot)
-        self._book.free_gates(call.spec)
+        self._book.free_gates(call)
         if is_tied(call.spec):
             holds = held_by(call.spec, call.head)
             self._announce(followers.closed(self._book, self._commit.batch(), call.id, token.attempt, holds, now_ms))
@@ -99,7 +99,7 @@ class Changes:
     def end_handed(self, handed: Handed, head: Head) -> None:
         """Write the head that a job is left with whose target had accepted it."""
         self._book.handed.end(handed)
-        self._book.free_gates(handed.spec)
+        self._book.free_gates(handed)
         self._book.keep_attempt(self._commit.batch(), handed.id, handed.head)
         self.replace(handed.id, handed.spec, handed.head, head)
 

@@ -146,11 +146,12 @@ def _requeue(book: Book, now_ms: int) -> None:
             running.attempt, started_ms, 0.0, "crashed" if counts else "power-cut", "the node went down under this call"
         )
         after = crashed(running, attempt, now_ms, counts=counts)
+        if after.state in FINISHED:
+            batch = _written(book, batch)  # whom it holds may have been let go by the one before
         book.leave(batch, job_id, birth.spec, running)
         book.keep_attempt(batch, job_id, head)
         book.store(batch, job_id, birth.spec, after)
         if after.state in FINISHED:
-            batch = _written(book, batch)  # whom it holds may have been let go by the one before
             ends.ended(book, batch, job_id, birth.spec, running, after)
         book.totals.requeued += after.state is State.WAITING
     for key, value in book.db.all(b"w"):
@@ -198,8 +199,8 @@ def _read_handed(book: Book, now_ms: int) -> None:
         if birth is None or head is None or not is_handed_off(head) or head.attempt != accepted.attempt:
             continue  # damage, which a verification comes to
         head = structs.replace(head, lease_ms=max(accepted.lease_ms, now_ms + GRACE_MS))
-        book.enter_gates(birth.spec)
         book.handed.take(Handed(book.uid_of(job_id), job_id, birth.added_ms, birth.spec, head, accepted.progress))
+        book.enter_gates(birth.spec)
 
 
 def _open_lanes(book: Book) -> None:

@@ -7,7 +7,7 @@ from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing, EditingWhatIsHeld
 from .ending import Callbacks, Snoozing
 from .grouping import Groups
-from .handing_off import EndingByToken, HandingOff, Leases
+from .handing_off import EndingByToken, HandingOff, HandingOffWhatHolds, Leases
 from .limiting import LimitKeys, QueueLimits
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
@@ -40,6 +40,7 @@ SUITE = (
     HandingOff,
     EndingByToken,
     Leases,
+    HandingOffWhatHolds,
     Promoting,
     Expiring,
     TimedPauses,

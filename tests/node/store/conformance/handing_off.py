@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskpusher.job import Backoff
+from taskpusher.job import Backoff, Limit
 from taskpusher_node.lifecycle import FINISHED, Head, JobError, Progress, Response, State
 from taskpusher_node.reports import Completed, Failed, Heartbeat
 from taskpusher_node.store.base import Claimed, Settled, Token, Verb
@@ -380,3 +380,58 @@ class Leases:
         stranger = Token(job.uid, 2)
         assert await soon(bench.store.report(stranger, Heartbeat(lease_s=9.0))) is Settled.FENCED
         assert bench.head(job.uid).lease_ms == bench.now_ms + LEASE_MS
+
+
+class HandingOffWhatHolds:
+    """A job that was handed off holds the others as one whose call runs does, until it ends."""
+
+    async def _pair(self, bench: Bench, **fields: object) -> tuple[Claimed, str]:
+        """Have the first of two jobs accepted, the other one being held by it."""
+        job = await accepted(bench, **fields)
+        follower = await bench.add(**fields)
+        await bench.kill_and_reopen()
+        assert await bench.claim() == []
+        return job, follower
+
+    @pytest.mark.parametrize("report", REPORTS[:3])
+    async def test_its_word_lets_the_next_of_its_line_go(self, bench: Bench, report: Completed | Failed):
+        job, follower = await self._pair(bench, key="k", ordered=True)
+        await bench.report(job, report)
+        await bench.kill_and_reopen()
+        assert await bench.claim_uids() == [follower]
+
+    async def test_a_retry_of_it_holds_the_line(self, bench: Bench):
+        job, _ = await self._pair(bench, key="k", ordered=True, max_attempts=2, backoff=AT_ONCE)
+        await bench.report(job, Failed("no disk"))
+        assert await bench.claim() == []
+        await bench.promote(4_000)
+        assert await bench.claim_uids() == [job.uid]
+
+    async def test_its_cancel_lets_them_go_at_once_for_no_call_is_open(self, bench: Bench):
+        job, follower = await self._pair(bench, key="k", ordered=True)
+        await bench.change(job.uid, Verb.CANCEL)
+        assert await bench.claim_uids() == [follower]
+
+    async def test_the_end_of_its_lease_lets_them_go(self, bench: Bench):
+        for key in ("k", "m"):
+            await accepted(bench, key=key, ordered=True)
+        uids = [await bench.add(key=key, ordered=True) for key in ("k", "m")]
+        await bench.promote(LEASE_MS)
+        assert set(await bench.claim_uids(5)) == set(uids)
+
+    async def test_it_holds_its_place_in_its_limit_and_its_queue_until_its_end(self, bench: Bench):
+        job, follower = await self._pair(bench, limit=Limit("k", concurrency=1))
+        assert bench.store.place(follower, 10).limit.running == 1
+        await bench.report(job, Failed("no disk"))
+        assert await bench.claim_uids() == [follower]
+
+    async def test_its_cancel_opens_its_limit_at_once(self, bench: Bench):
+        job, follower = await self._pair(bench, limit=Limit("k", concurrency=1))
+        await bench.change(job.uid, Verb.CANCEL)
+        assert await bench.claim_uids() == [follower]
+
+    async def test_the_follower_of_its_text_waits_for_its_end(self, bench: Bench):
+        job, follower = await self._pair(bench, unique="t", on_conflict="after")
+        await bench.report(job, DONE)
+        await bench.kill_and_reopen()
+        assert await bench.claim_uids() == [follower]
