@@ -119,7 +119,7 @@ class Gates:
         self.due: Callable[[int], None] = _nothing  # told a time of the wall clock
         self._looks: list[tuple[int, int, Gate]] = []
         self._numbers = count()
-        self._dirty: set[Gate] = set()
+        self._dirty: dict[Gate, None] = {}
 
     # -- numbers
 
@@ -151,7 +151,7 @@ class Gates:
             self._fill(gate)
         gate.numbers = numbers
         gate.level = min(numbers.size, gate.level)
-        self._dirty.add(gate)
+        self._dirty[gate] = None
         self._look(gate)
 
     def number_queue(self, queue: str, numbers: tuple[int | None, float | None, float], running: int) -> Gate | None:
@@ -171,7 +171,7 @@ class Gates:
         """Fix the numbers of a key, or let the next job change them."""
         self.pinned += on - gate.pinned
         gate.pinned = on
-        self._dirty.add(gate)
+        self._dirty[gate] = None
 
     def count(self, limit: Limit, state: State, by: int) -> None:
         """Jobs of a key came into a state or left it."""
@@ -182,7 +182,7 @@ class Gates:
             gate.waiting += by
         else:
             gate.later += by
-        self._dirty.add(gate)
+        self._dirty[gate] = None
 
     # -- calls
 
@@ -192,7 +192,7 @@ class Gates:
         if gate.numbers.rate is not None:
             self._fill(gate)
             gate.level -= 1
-            self._dirty.add(gate)
+            self._dirty[gate] = None
         self._look(gate)
 
     def enter(self, gate: Gate) -> None:
@@ -206,7 +206,7 @@ class Gates:
         if undo and gate.numbers.rate is not None:
             self._fill(gate)
             gate.level = min(gate.numbers.size, gate.level + 1)
-        self._dirty.add(gate)
+        self._dirty[gate] = None
         self._look(gate)
 
     def leave_lane(self, gate: KeyGate, lane: object) -> None:
@@ -214,7 +214,7 @@ class Gates:
         gate.lanes -= 1
         if gate.parked is not None:
             gate.parked.pop(lane, None)
-        self._dirty.add(gate)
+        self._dirty[gate] = None
 
     def reason(self, gate: Gate) -> str:
         """Return what a gate that is shut waits for: `limit` is the end of a call."""
@@ -244,7 +244,7 @@ class Gates:
             was_shut = gate.shut
             self._look(gate)
             any_opened = any_opened or (was_shut and not gate.shut)
-            self._dirty.add(gate)
+            self._dirty[gate] = None
         next_ms = self.now_ms() + self._looks[0][0] - steady_ms if self._looks else None
         return any_opened, next_ms
 
@@ -283,7 +283,7 @@ class Gates:
 
     def write(self, batch: Batch) -> None:
         """Put what has changed since the last write; what nothing is to be remembered of is forgotten."""
-        dirty, self._dirty = self._dirty, set()
+        dirty, self._dirty = self._dirty, {}
         for gate in dirty:
             if not gate.is_full:
                 self._fill(gate)
@@ -341,7 +341,7 @@ class Gates:
             gate.waiting, gate.later = record.waiting, record.later
         self.set_level(gate, record.level, record.at_ms)
         if counters and not gate.idle:
-            self._dirty.discard(gate)
+            self._dirty.pop(gate, None)
 
     def set_level(self, gate: Gate, level: float, at_ms: int) -> None:
         """Let a bucket be as it was at a time of the wall clock; it has filled since then, if that is past."""
@@ -357,7 +357,7 @@ class Gates:
         for gate in (*self.keys.values(), *self.queues.values()):
             if gate.numbers.rate is not None:
                 gate.level, gate.at_ms = 0.0, self._steady_ms()
-                self._dirty.add(gate)
+                self._dirty[gate] = None
                 self._look(gate)
 
 
