@@ -189,7 +189,7 @@ class Dispatcher:
             host,
             attempt.outcome,
             attempt.duration_s,
-            good=verdict.to is State.COMPLETED or attempt.outcome == Kind.SNOOZED,
+            good=verdict.to in (State.COMPLETED, State.RUNNING) or attempt.outcome == Kind.SNOOZED,
             retry_after_s=retry_after_s(attempt.response, self._now_ms()) if verdict.unreached else None,
         )
 
@@ -201,7 +201,7 @@ class Dispatcher:
             return
         attempt = verdict.attempt
         status = attempt.response.status if attempt.response is not None else None
-        state = verdict.to if settled is Settled.APPLIED else "cancelled"
+        state = verdict.to if settled is Settled.APPLIED else self._state(job.uid)
         self._log.info(
             "call",
             uid=job.uid,
@@ -214,6 +214,11 @@ class Dispatcher:
             state=state,
             error=attempt.error,
         )
+
+    def _state(self, uid: str) -> str:
+        """Return what has become of a job that ended before its call."""
+        view = self._store.get(uid)
+        return view.head.state if view is not None else "deleted"
 
     def _abort(self, token: Token) -> None:
         task = self._calls.get(token)

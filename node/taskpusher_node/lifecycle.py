@@ -17,6 +17,8 @@ rupted|         v                        ^           |          | unreached
                 |                                    |
                 +---- cancel ---> cancelled <--------+---- waiting
 
+handed off (the target accepted the job): running, until a lease, without a call that is under way
+
 completed, error, cancelled --> waiting (retry by hand), or gone (DELETE, retention)
 
 A waiting job may be held by another one, of its ordered key or of its unique text: it is let go when that one ends.
@@ -119,6 +121,14 @@ class Head(Struct, frozen=True, array_like=True):
     line: int = 0  # its place in the line of its ordered key, which a retry leaves as it is; 0 in none
 
 
+class Progress(Struct, frozen=True, array_like=True):
+    """How far a target says that it has come with a job that it accepted."""
+
+    percent: float | None = None
+    note: str | None = None
+    at_ms: int = 0
+
+
 class Verdict(Struct, frozen=True):
     """Where a call that has ended leaves its job: what `retry` decides and the store writes."""
 
@@ -129,6 +139,7 @@ class Verdict(Struct, frozen=True):
     tries: int = 0  # added to the counter of the same name
     unreached: int = 0
     snoozed_s: float = 0.0  # of a snooze: how long
+    lease_ms: int | None = None  # with RUNNING: the target has accepted the job, and has until then
 
 
 def move(head: Head, to: State, **changes: object) -> Head:
@@ -171,11 +182,14 @@ def claimed(head: Head, now_ms: int) -> Head:
 
 def settled(head: Head, verdict: Verdict, now_ms: int) -> Head:
     """A call has ended. Interrupted (to WAITING) it keeps its place in line and its start is forgotten."""
+    if verdict.to is State.RUNNING:
+        return _handed_off(head, verdict.lease_ms)
     changes: dict[str, object] = {
         "last": verdict.attempt,
         "tries": head.tries + verdict.tries,
         "unreached": head.unreached + verdict.unreached,
         "error": verdict.error,
+        "lease_ms": None,
     }
     if verdict.snoozed_s:
         changes |= {"snoozes": head.snoozes + 1, "snoozed_s": head.snoozed_s + verdict.snoozed_s}
@@ -185,6 +199,18 @@ def settled(head: Head, verdict: Verdict, now_ms: int) -> Head:
     if verdict.to is State.SCHEDULED:
         return move(head, State.SCHEDULED, due_ms=verdict.due_ms, waiting_ms=None, **changes)
     return move(head, verdict.to, ended_ms=now_ms, **changes)
+
+
+def _handed_off(head: Head, lease_ms: int | None) -> Head:
+    """The target goes on by itself: the call came back, and the job still runs."""
+    if head.state is not State.RUNNING or lease_ms is None:
+        raise IllegalTransition(f"{head.state} -> handed off until {lease_ms}")
+    return structs.replace(head, lease_ms=lease_ms, crashes=0)
+
+
+def is_handed_off(head: Head) -> bool:
+    """Tell whether a job runs without a call: its target has accepted it, and ends it later."""
+    return head.state is State.RUNNING and head.lease_ms is not None
 
 
 def crashed(head: Head, attempt: Attempt, now_ms: int, *, counts: bool) -> Head:
@@ -233,7 +259,7 @@ def scheduled_since_ms(head: Head, added_ms: int) -> int:
 
 def cancelled(head: Head, now_ms: int, attempt: Attempt | None) -> Head:
     """Cancelled by hand; `attempt` is the call that was aborted for it."""
-    return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last, held=0)
+    return move(head, State.CANCELLED, ended_ms=now_ms, error=None, last=attempt or head.last, held=0, lease_ms=None)
 
 
 def retried(head: Head, seq: int, now_ms: int, ttl_s: float | None) -> Head:

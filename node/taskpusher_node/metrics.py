@@ -114,8 +114,10 @@ class NodeMetrics:
             finished[name, "error"] = tally.errors
             finished[name, "cancelled"] = tally.cancelled
         yield counter("jobs_finished", "Jobs that ended.", finished, ("queue", "outcome"))
-        requeued = {("crash",): totals.requeued, ("stop",): totals.interrupted}
+        requeued = {("crash",): totals.requeued, ("stop",): totals.interrupted, ("lease",): totals.leases}
         yield counter("jobs_requeued", "Jobs that lost their call and wait again.", requeued, ("reason",))
+        handed_off = {(): self._store.handed_off()}
+        yield gauge("jobs_handed_off", "Jobs that run without a call, accepted by their applications.", handed_off)
         yield counter("settles_fenced", "Calls that ended after they had lost their job.", {(): totals.fenced})
         deleted = {
             ("hand",): totals.deleted,

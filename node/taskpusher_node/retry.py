@@ -37,22 +37,32 @@ class Kind(StrEnum):
     DISCONNECT = "disconnect"
     REDIRECT = "redirect"  # answered by a redirect that the job asked to follow, and that led to no answer
     DENIED = "denied"  # an address that the node does not call: at the next try it would be none better
+    # of a job that its target had accepted, and ended later by the token of the call
+    COMPLETED = "completed"
+    FAILED = "failed"
+    LEASE = "lease"  # it never did: its lease ran out
 
 
 # the one word by which log and metrics tell how a call ended; an answer counts by its status, whatever follows from it
 SUCCESS = "success"
 _ANSWERS = (Kind.ANSWERED, Kind.UNAVAILABLE)
+ACCEPTED = "accepted"
+LEASE_EXPIRED = "lease_expired"
+_LATER = (Kind.COMPLETED, Kind.FAILED, Kind.LEASE)
 _STATUS_RESULTS = {4: "status_4xx", 5: "status_5xx"}
 RESULTS = (
     SUCCESS,
     *_STATUS_RESULTS.values(),
     "status_429",
     "status_other",
-    *(kind.value for kind in Kind if kind not in _ANSWERS),
+    ACCEPTED,
+    LEASE_EXPIRED,
+    *(kind.value for kind in Kind if kind not in (*_ANSWERS, *_LATER)),
 )
 
 NOT_REACHED = frozenset({Kind.DNS, Kind.CONNECT, Kind.TLS, Kind.UNAVAILABLE})
 SAYS_NOTHING = frozenset({Kind.ABORTED, Kind.LOCAL, Kind.DENIED, Kind.STALE})  # of a target: all others reached it
+_ASKS_FOR_TIME = frozenset({Word.ACCEPTED, Word.SNOOZE})
 _STAYS = frozenset({Kind.ABORTED, Kind.STALE})
 
 
@@ -84,12 +94,20 @@ def judge(
         return Verdict(State.SCHEDULED, attempt, due_ms=now_ms + LOCAL_DELAY_MS)
     if kind in NOT_REACHED:
         return _not_reached(spec, head, attempt, now_ms, random_share)
-    if asked is not None and asked.word is Word.SNOOZE:
-        return Verdict(State.SCHEDULED, attempt, due_ms=_later(now_ms, asked.seconds), snoozed_s=asked.seconds)
+    if asked is not None and asked.word in _ASKS_FOR_TIME:
+        return _given_time(attempt, asked, now_ms)
     answered = asked is None and kind is Kind.ANSWERED
     if answered and attempt.response is not None and status_in(attempt.response.status, spec.success):
         return Verdict(State.COMPLETED, attempt, tries=1)
-    return _failed(spec, head, attempt, asked, now_ms, random_share)
+    return failed_try(spec, head, attempt, asked, now_ms, random_share)
+
+
+def _given_time(attempt: Attempt, asked: Asked, now_ms: int) -> Verdict:
+    """Return the verdict over an answer that is neither good nor bad: the job is accepted, or called again later."""
+    until_ms = _later(now_ms, asked.seconds)
+    if asked.word is Word.ACCEPTED:
+        return Verdict(State.RUNNING, attempt, lease_ms=until_ms)
+    return Verdict(State.SCHEDULED, attempt, due_ms=until_ms, snoozed_s=asked.seconds)
 
 
 def result_of(verdict: Verdict) -> str:
@@ -97,6 +115,8 @@ def result_of(verdict: Verdict) -> str:
     attempt = verdict.attempt
     if verdict.to is State.COMPLETED:
         return SUCCESS
+    if verdict.to is State.RUNNING:
+        return ACCEPTED
     if verdict.to is State.CANCELLED:
         return Kind.ABORTED.value
     if attempt.response is None or attempt.outcome not in _ANSWERS:
@@ -156,6 +176,8 @@ def _in_words(asked: Asked, response: Response | None, now_ms: int) -> str:
     """Return what an application asked for, for those who see no header."""
     if asked.error is not None:
         return asked.error
+    if asked.word is Word.ACCEPTED:
+        return "its application has accepted it"
     if asked.word is Word.SNOOZE:
         return f"its application asked to be called again at {codec.to_time(_later(now_ms, asked.seconds))}"
     answered = f"the target answered {response.status}" if response is not None else "the target answered"
@@ -166,7 +188,7 @@ def _later(now_ms: int, seconds: float) -> int:
     return now_ms + round(seconds * 1000)
 
 
-def _failed(
+def failed_try(
     spec: Spec, head: Head, attempt: Attempt, asked: Asked | None, now_ms: int, random_share: Callable[[], float]
 ) -> Verdict:
     """Return the verdict over a try that failed: once more while there are tries."""

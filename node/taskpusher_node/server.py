@@ -43,6 +43,7 @@ from .api.node import OPEN_PATHS, HealthApi, NodeApi
 from .api.openapi import ContractApi
 from .api.problems import store_problem
 from .api.queues import QueuesApi
+from .api.reports import OPEN_CHANGES, ReportsApi
 from .api.targets import TargetsApi
 from .config import Config
 from .diskwatch import DiskWatch
@@ -171,6 +172,7 @@ class _Node:
             max_response_bytes=config.max_response_bytes,
             max_url_bytes=config.max_url_bytes,
             policy=Policy(deny_private=config.deny_private, allow=config.allow, deny=config.deny),
+            token=store.token,
             signing_keys=parse_secrets(self._reload.config.signing_secrets),
         )
         dispatcher = self._dispatcher = Dispatcher(
@@ -239,6 +241,7 @@ class _Node:
             add,
             JobsApi(store, config, self._stop),
             EditApi(store, config, unix_ms),
+            ReportsApi(store, config),
             ListingsApi(store, unix_ms),
             QueuesApi(store, config, unix_ms),
             LimitsApi(store, config.max_pinned_limits),
@@ -266,6 +269,7 @@ class _Node:
             self._access,
             Origins([split_address(config.address)[0]], config.public_url),
             exempt=OPEN_PATHS,
+            by_token=OPEN_CHANGES,
             max_in_flight=config.max_in_flight,
             translate=store_problem,
             observe=self._http_tally.observe,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from taskpusher import codec
 
-from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State
+from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State, is_handed_off
 from .retry import NOT_REACHED, Kind
 from .status import Phase
 from .store.base import Held, JobView, Pause, Place
@@ -76,10 +76,7 @@ def _not_waiting(job: JobView) -> Why:
             return _because(state, sentence, ended_at=ended, kind=error.kind)
         return _because(state, f"it was {state} at {ended}", ended_at=ended)
     if head.state is State.RUNNING:
-        started = codec.to_time(head.started_ms)
-        return _because(
-            state, f"it runs: call {head.attempt} began at {started}", started_at=started, call=head.attempt
-        )
+        return _handed_off(job) if is_handed_off(head) else _under_way(job)
     return _scheduled(job)
 
 
@@ -97,6 +94,35 @@ def _scheduled(job: JobView) -> Why:
         return _because(state, f"its application asked to be called again at {due}", **facts)
     tries = f"{head.tries} of {job.spec.max_attempts} tries are used up"
     return _because(state, f"it is retried: {tries}, the next call is due at {due}", **facts)
+
+
+def _under_way(job: JobView) -> Why:
+    head = job.head
+    started = codec.to_time(head.started_ms)
+    sentence = f"it runs: call {head.attempt} began at {started}"
+    return _because(head.state.value, sentence, started_at=started, call=head.attempt)
+
+
+def _handed_off(job: JobView) -> Why:
+    head, progress = job.head, job.progress
+    started, lease = codec.to_time(head.started_ms), codec.to_time(head.lease_ms)
+    facts: dict[str, Any] = {"started_at": started, "call": head.attempt, "lease_until": lease}
+    sentence = f"its application has accepted it: call {head.attempt} began at {started}, its lease ends at {lease}"
+    if progress is not None:
+        facts["progress"] = {"percent": progress.percent, "note": progress.note, "at": codec.to_time(progress.at_ms)}
+        percent = f"{progress.percent:g} %" if progress.percent is not None else None
+        sentence += f"; it has come so far: {': '.join(filter(None, (percent, progress.note)))}"
+    return _because("handed-off", sentence, **facts)
+
+
+def call_is_over(job: JobView, call: int) -> str:
+    """Return what has become of a job, for an application that speaks of a call which has ended."""
+    last = job.head.last
+    ended = ""
+    if last is not None and last.n == call:
+        ended = f" as {last.outcome}" + (f" ({last.error})" if last.error is not None else "")
+    waits = job.head.state is State.WAITING
+    return f"call {call} has ended{ended}; {'the job waits' if waits else _not_waiting(job).sentence}"
 
 
 def _node(_: JobView, around: Around) -> Why | None:

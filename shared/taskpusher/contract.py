@@ -1,5 +1,6 @@
 """What a handler promises: its method and path, what it takes and what it answers, said once beside it."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -47,6 +48,7 @@ class Operation:
     bodies: Mapping[str, Answer] = field(default_factory=dict)  # by media type
     headers: Mapping[str, str] = field(default_factory=dict)  # what those are for that it reads, by name
     open: bool = False  # needs no credentials
+    by_token: bool = False  # needs the token of a call instead
 
     @property
     def changes(self) -> bool:
@@ -64,6 +66,7 @@ def operation(
     bodies: Mapping[str, Answer] | None = None,
     headers: Mapping[str, str] | None = None,
     open_to_all: bool = False,
+    by_token: bool = False,
 ) -> Callable[[H], H]:
     """Declare what a handler is for; the first line of its docstring is the summary."""
 
@@ -78,6 +81,7 @@ def operation(
             bodies=bodies if bodies is not None else ({FORM: fields} if fields is not None and method != "GET" else {}),
             headers=headers or {},
             open=open_to_all,
+            by_token=by_token,
         )
         vars(handler)[_DECLARED] = described
         return handler
@@ -91,6 +95,12 @@ def operations(part: type) -> Iterator[tuple[str, Operation]]:
         declared = getattr(member, _DECLARED, None)
         if isinstance(declared, Operation):
             yield name, declared
+
+
+def open_changes(part: type) -> re.Pattern[str]:
+    """Return what the paths are that a token alone lets in, as they are sent."""
+    paths = (declared.path for _, declared in operations(part) if declared.by_token)
+    return re.compile("|".join(re.sub(r"{\w+}", "[^/]+", path) for path in paths))
 
 
 def routes(part: object) -> list[web.RouteDef]:

@@ -66,6 +66,22 @@ class Statuses(str):
         return cls(text)
 
 
+class JsonText(bytes):
+    """The text of any JSON."""
+
+    SCHEMA: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": "any JSON",
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the text where it is JSON."""
+        msgspec.json.decode(text.encode())
+        return cls(text.encode())
+
+
 class JsonObject(bytes):
     """The text of a JSON object."""
 
@@ -172,8 +188,8 @@ def read_each(
 def _value(given: str | Raw, kind: Any) -> Any:
     if isinstance(given, str):
         return msgspec.convert(given, kind, strict=False, dec_hook=_parse)
-    if kind is JsonObject:
-        return JsonObject.parse(bytes(given).decode())
+    if kind in (JsonObject, JsonText):
+        return kind.parse(bytes(given).decode())
     return msgspec.json.decode(given, type=kind, dec_hook=_parse)
 
 

@@ -1,5 +1,6 @@
 """What stands around all handlers: it lets requests in by their credentials and origin, and tells every failure."""
 
+import re
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
@@ -28,9 +29,10 @@ log = structlog.get_logger()
 class Guard:
     """Lets requests in, and turns every exception into a problem.
 
-    `exempt` are the paths that anybody may read. `max_in_flight` bounds the changes that wait for the store: one whose
-    body is still on its way is not among them, it waits for its own client, and one that only waits for a job changes
-    nothing. `translate` returns the problem for an exception that the daemon knows, else None.
+    `exempt` are the paths that anybody may read, `by_token` those of changes whose handlers ask for a token of their
+    own, not for credentials. `max_in_flight` bounds the changes that wait for the store: one whose body is still on
+    its way is not among them, it waits for its own client, and one that only waits for a job changes nothing.
+    `translate` returns the problem for an exception that the daemon knows, else None.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Guard:
         origins: Origins,
         *,
         exempt: frozenset[str],
+        by_token: re.Pattern[str],
         max_in_flight: int,
         translate: Callable[[Exception], errors.Problem | None],
         observe: Observe,
@@ -46,6 +49,7 @@ class Guard:
         self._access = access
         self._origins = origins
         self._exempt = exempt
+        self._by_token = by_token
         self._max_in_flight = max_in_flight
         self._translate = translate
         self._observe = observe
@@ -78,7 +82,11 @@ class Guard:
         sent = request.headers
         if _FETCH_SITE in sent or hdrs.ORIGIN in sent:
             self._origins.check_site(sent.get(_FETCH_SITE), sent.get(hdrs.ORIGIN), sent.get(hdrs.HOST))
-        self._let_in(request)
+        try:
+            self._let_in(request)
+        except (errors.Unauthorized, errors.Forbidden):
+            if self._by_token.fullmatch(request.rel_url.raw_path) is None:
+                raise
         if hdrs.CONTENT_ENCODING in sent:
             raise errors.UnsupportedMediaType("send the body as it is, without Content-Encoding")
 

@@ -14,6 +14,10 @@ MAX_ATTEMPTS = "TaskPusher-Max-Attempts"
 QUEUE = "TaskPusher-Queue"
 DUE = "TaskPusher-Due"
 NODE = "TaskPusher-Node"
+TOKEN = "TaskPusher-Token"  # noqa: S105 - a name; it sends back the value to say what becomes of what it has accepted
+
+# What a target may answer with.
+OUTCOME = "TaskPusher-Outcome"
 
 # What a target may answer with.
 OUTCOME = "TaskPusher-Outcome"

@@ -55,6 +55,12 @@ def document(description: str, operations: Iterable[Operation], path_fields: Map
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic", "description": "The one user: may do everything."},
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token with one of the roles."},
+                "call": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": headers.TOKEN,
+                    "description": "The token of the call that the job was accepted by.",
+                },
             },
         },
     }
@@ -105,6 +111,8 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     described: Json = {"operationId": name, "summary": operation.summary, "responses": {}}
     if operation.open:
         described["security"] = []
+    elif operation.by_token:
+        described["security"] = [{"call": []}]
     parameters = schemas.path(operation.path)
     if operation.fields is not None:
         parameters += schemas.fields(operation.fields)

@@ -18,6 +18,7 @@ from taskpusher.job import Spec
 from taskpusher_node.lifecycle import Head, State
 from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.http import HttpRunner
+from taskpusher_node.tokens import Tokens
 
 PUBLIC = "8.8.8.8"  # the namespace says that it is here
 NAMES = {
@@ -89,7 +90,8 @@ async def main() -> None:
     await canary.start()
     loop = asyncio.get_running_loop()
     _, names = await loop.create_datagram_endpoint(Names, ("127.0.0.53", 53), family=socket.AF_INET)
-    runner = HttpRunner("n1", max_response_bytes=1_000, max_url_bytes=8_192, policy=Policy(**given["settings"]))
+    policy = Policy(**given["settings"])
+    runner = HttpRunner("n1", max_response_bytes=1_000, max_url_bytes=8_192, policy=policy, token=Tokens(b"key").of)
     told = []
     for url in given["urls"]:
         canary.reached.clear()

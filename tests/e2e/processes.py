@@ -87,11 +87,15 @@ class NodeProcess:
 
 
 class Target:
-    """An application: /ok answers 200, /hang never answers, /slow?s=N after N seconds. It counts calls by job."""
+    """An application: /ok answers 200, /hang never answers, /slow?s=N after N seconds. It counts calls by job.
+
+    /accept answers 202 and takes the job over.
+    """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.numbers: list[tuple[str, str]] = []
+        self.tokens: dict[str, str] = {}  # of the last call of each job
         self.url = ""
         self._runner: web.AppRunner | None = None
         self.released = asyncio.Event()
@@ -121,6 +125,9 @@ class Target:
         uid = request.headers.get("TaskPusher-Job", "")
         self.calls[uid] += 1
         self.numbers.append((uid, request.headers.get("TaskPusher-Call", "")))
+        self.tokens[uid] = request.headers.get("TaskPusher-Token", "")
+        if request.path == "/accept":
+            return web.Response(status=202, headers={"TaskPusher-Outcome": "accepted; lease=600"})
         if request.path == "/hang":
             await self.released.wait()
         if request.path == "/slow":
@@ -134,6 +141,15 @@ async def add(http: aiohttp.ClientSession, node: NodeProcess, **fields: object) 
         body = await answer.json()
         assert answer.status == 201, body
         return body["uid"]
+
+
+async def say(
+    http: aiohttp.ClientSession, node: NodeProcess, target: Target, uid: str, what: str, **fields: object
+) -> int:
+    """Say something of a job that the target has accepted; returns the status of the answer."""
+    told = {"TaskPusher-Token": target.tokens[uid]}
+    async with http.post(f"{node.url}/job/{uid}/{what}", json=fields, headers=told) as answer:
+        return answer.status
 
 
 async def job(http: aiohttp.ClientSession, node: NodeProcess, uid: str) -> dict:

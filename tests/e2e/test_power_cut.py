@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from .processes import NodeProcess, Target, until
+from .processes import NodeProcess, Target, add, job, say, until
 
 ROUNDS = 2
 ADDS_S = 0.4
@@ -103,6 +103,32 @@ async def test_what_was_acknowledged_before_a_power_cut_is_there_after_it_and_ru
         assert await _missing(http, node, acknowledged) == []
         assert [uid for uid in acknowledged if not target.calls[uid]] == []
         assert [line for line in node.events("recovery") if line["kind"] == "point_in_time"] == []
+    finally:
+        await node.kill()
+
+
+async def test_what_was_handed_off_before_a_power_cut_is_completed_after_it(disk, tmp_path, http, target):
+    node = NodeProcess(tmp_path)
+    node.store = disk.path / "store"
+    try:
+        await node.start()
+        uids = [await add(http, node, url=f"{target.url}/accept") for _ in range(20)]
+        await target.called(20)
+        await until(http, node, waiting=0, running=20)
+        for uid in uids:
+            assert await say(http, node, target, uid, "heartbeat", percent=50) == 200
+        done = uids[:10]
+        for uid in done:
+            assert await say(http, node, target, uid, "complete", result=uid) == 200
+        acknowledged = await _cut_under_load(http, node, target, disk)
+        await node.start()
+        for uid in uids[10:]:
+            seen = await job(http, node, uid)
+            assert (seen["state"], seen["crashes"], seen["progress"]["percent"]) == ("running", 0, 50)
+        assert [await say(http, node, target, uid, "complete", result=uid) for uid in uids] == [200] * 20
+        await until(http, node, waiting=0, running=0)
+        assert [target.calls[uid] for uid in uids] == [1] * 20
+        assert await _missing(http, node, acknowledged) == []
     finally:
         await node.kill()
 

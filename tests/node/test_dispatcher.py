@@ -120,7 +120,7 @@ class Rig:
 @pytest.fixture
 async def rig(tmp_path) -> AsyncIterator[Rig]:
     store = await RocksStore.open(tmp_path / "store", "n1")
-    runner = HttpRunner("n1", max_response_bytes=65_536, max_url_bytes=8_192, policy=Policy())
+    runner = HttpRunner("n1", max_response_bytes=65_536, max_url_bytes=8_192, policy=Policy(), token=store.token)
     rig = Rig(store, runner.call)
     yield rig
     await rig.scheduler.stop()

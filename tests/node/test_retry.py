@@ -14,6 +14,8 @@ from taskpusher.job import Backoff, Spec
 from taskpusher_node.lifecycle import Attempt, Head, JobError, Response, State, Verdict, retried, settled
 from taskpusher_node.outcomes import RULE
 from taskpusher_node.retry import (
+    _ANSWERS,
+    _LATER,
     RESULTS,
     RETRY_AFTER_MAX_S,
     SNOOZED_MAX_S,
@@ -436,7 +438,7 @@ def test_an_answer_of_a_proxy_alone_is_told_by_its_status_too():
     assert result_of(verdict(answer(503, ("Retry-After", "9")))) == "status_5xx"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.ANSWERED, Kind.UNAVAILABLE)])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (*_ANSWERS, *_LATER)])
 def test_a_call_without_an_answer_is_told_by_how_it_failed(kind):
     assert result_of(verdict(failure(kind), spec(max_attempts=2))) == kind.value
     assert kind.value in RESULTS

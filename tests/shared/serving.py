@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Callable
 from typing import Self
 
@@ -40,6 +41,7 @@ class Server:
             self.access,
             Origins(["127.0.0.1", "node.example"], public_url),
             exempt=frozenset({"/open"}),
+            by_token=re.compile("/by/[^/]+/token"),
             max_in_flight=max_in_flight,
             translate=translate,
             observe=lambda request, status, _: self.observed.append((request.path, status)),
@@ -50,6 +52,7 @@ class Server:
         self._app = web.Application()
         routes: list[tuple[str, Callable]] = [
             ("/open", self._ok),
+            ("/by/{whom}/token", self._ok),
             ("/in", self._ok),
             ("/raise/{what}", self._raise),
             ("/read", self._read),

@@ -183,6 +183,16 @@ async def test_exempt_are_exact_paths_and_no_others(locked):
         assert (await locked.ask(path))[0] == 401
 
 
+async def test_a_change_by_a_token_of_its_own_needs_no_credentials(locked, free):
+    assert (await locked.ask("/by/x/token", method="POST"))[0] == 200
+    assert (await locked.ask("/by/x/token", "Bearer nonsense", method="POST"))[0] == 200
+    for method, path in (("GET", "/by/x/token"), ("POST", "/by/x/y/token"), ("POST", "/by/x/token/"), ("POST", "/in")):
+        assert (await locked.ask(path, method=method))[0] == 401
+    assert (await locked.ask("/by/x/token", method="POST", Sec_Fetch_Site="cross-site"))[0] == 403
+    assert (await locked.ask("/by/x/token", method="POST", Content_Encoding="gzip"))[0] == 415
+    assert (await free.ask("/by/x/token", method="POST", Host="evil.example"))[0] == 421
+
+
 async def test_what_is_not_there_is_a_problem(free):
     status, _, body = await free.ask("/nothing")
     assert (status, body["type"]) == (404, "not-found")

@@ -93,6 +93,22 @@ class AttemptTold(TypedDict):
     response: ResponseTold | None
 
 
+class ProgressTold(TypedDict):
+    """How far an application has come with a job, as it said."""
+
+    percent: float | None
+    note: str | None
+    at: Time | None
+
+
+class Reported(TypedDict):
+    """Where a job is after a word of its application."""
+
+    uid: str
+    state: State
+    lease_until: Time | None
+
+
 class BackoffTold(TypedDict):
     """Delays that grow."""
 
@@ -174,6 +190,8 @@ class Job(Asked, Times):
     crashes: int
     held_by: HeldBy | None
     callback_of: str | None
+    lease_until: Time | None
+    progress: ProgressTold | None
     error: ErrorTold | None
     response: ResponseTold | None
     attempts: list[AttemptTold]
@@ -194,6 +212,7 @@ class JobListed(Times):
     node: str
     tries: int
     held_by: HeldBy | None
+    progress: ProgressTold | None
     error: ErrorTold | None
 
 

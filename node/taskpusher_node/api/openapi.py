@@ -24,6 +24,7 @@ from .listings import STATES, ListingsApi
 from .metrics import MetricsApi
 from .node import HealthApi, NodeApi
 from .queues import QueuesApi
+from .reports import ReportsApi
 from .targets import TargetsApi
 
 _ROLES = "; ".join(f"`{role}` may do {role.allows}" for role in Role)
@@ -57,6 +58,7 @@ PARTS = (
     AddApi,
     JobsApi,
     EditApi,
+    ReportsApi,
     ListingsApi,
     QueuesApi,
     LimitsApi,

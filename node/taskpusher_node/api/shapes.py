@@ -9,7 +9,7 @@ from taskpusher.histogram import quantile
 from taskpusher.job import Backoff, Limit, Spec
 from taskpusher.masking import mask_headers, mask_url
 
-from ..lifecycle import HELD_BY_ORDER, Attempt, Head, JobError, Response, State, snippet
+from ..lifecycle import HELD_BY_ORDER, Attempt, Head, JobError, Progress, Response, State, snippet
 from ..rings import Bucket
 from ..store.base import GroupView, JobView, Pause, QueueView
 from ..store.limits import LimitView
@@ -42,6 +42,8 @@ def job(view: JobView, node: str, *, reveal: bool = False) -> answers.Job:
         "crashes": head.crashes,
         "held_by": _held_by(head),
         "callback_of": spec.callback_of,
+        "lease_until": codec.to_time(head.lease_ms),
+        "progress": progress(view.progress),
         "error": _error(head.error),
         "response": (
             _response(head.last.response, spec, reveal=reveal) if head.last is not None and not running else None
@@ -72,8 +74,16 @@ def listing_item(view: JobView, node: str) -> answers.JobListed:
         "node": node,
         "tries": head.tries,
         "held_by": _held_by(head),
+        "progress": progress(view.progress),
         "error": _error(head.error),
     }
+
+
+def progress(known: Progress | None) -> answers.ProgressTold | None:
+    """Return how far an application has come."""
+    if known is None:
+        return None
+    return {"percent": known.percent, "note": known.note, "at": codec.to_time(known.at_ms)}
 
 
 def queue(view: QueueView) -> answers.Queue:

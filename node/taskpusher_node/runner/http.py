@@ -109,9 +109,11 @@ class HttpRunner:
         max_response_bytes: int,
         max_url_bytes: int,
         policy: Policy,
+        token: Callable[[str, int], str],
         signing_keys: Sequence[bytes] = (),
     ) -> None:
         self.signing_keys = signing_keys  # may be set anew at any time
+        self._token = token
         self._cap = max_response_bytes
         self._max_url_bytes = max_url_bytes
         self._told = {
@@ -216,6 +218,7 @@ class HttpRunner:
             headers.JOB: uid,
             headers.ATTEMPT: str(head.tries + 1),
             headers.CALL: str(head.attempt),
+            headers.TOKEN: self._token(uid, head.attempt),
             headers.MAX_ATTEMPTS: str(spec.max_attempts),
             headers.QUEUE: spec.queue,
             headers.DUE: codec.to_time(head.due_ms) or "",

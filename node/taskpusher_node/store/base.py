@@ -16,7 +16,8 @@ from taskpusher.histogram import Histogram
 from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
 from ..grouping import Group
-from ..lifecycle import FINISHED, Attempt, Head, State, Verdict
+from ..lifecycle import FINISHED, Attempt, Head, Progress, State, Verdict
+from ..reports import Report
 from ..retry import RESULTS
 from .editing import EditStore
 from .limits import LimitStore, ShutGate
@@ -130,6 +131,7 @@ class JobView(Struct, frozen=True):
     head: Head
     added_ms: int
     attempts: Sequence[Attempt] = ()
+    progress: Progress | None = None  # of one that runs, as its target told it
 
 
 class Filters(Struct, frozen=True):
@@ -326,6 +328,7 @@ class Totals(Struct):
     fenced: int = 0
     requeued: int = 0  # what was running when the process went down
     interrupted: int = 0  # what a stop took from its call
+    leases: int = 0  # what its target had accepted, and is called again because it fell silent
     deleted: int = 0  # by hand
     deleted_age: int = 0
     deleted_count: int = 0
@@ -427,11 +430,28 @@ class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
         """Write where a call that has ended leaves its job. A token that is not that of a running call is dropped.
 
         The jobs that this one held are let go. Where it was cancelled meanwhile, they are so by this: every call that
-        was claimed has to be settled once it is closed.
+        was claimed has to be settled once it is closed. That one was accepted is durable when this returns.
         """
 
+    def token(self, uid: str, attempt: int) -> str:
+        """Return by what the target of a call proves that it was called."""
+
+    def authorised(self, uid: str, text: str) -> Token | None:
+        """Return the call of a job that a text is the token of, ended or not; None where it is that of none."""
+
+    async def report(self, token: Token, report: Report) -> Settled:
+        """Take what the target of a call says of a job that it accepted, or is about to accept.
+
+        FENCED where the call has ended otherwise; that the same end is told again is APPLIED.
+        """
+
+    def handed_off(self) -> int:
+        """Return how many jobs run without a call, accepted by their targets."""
+
     async def promote(self, now_ms: int) -> int | None:
-        """Make ready what is due, end what has expired, resume queues, forget adds that can no longer be repeated.
+        """Make ready what is due, end what has expired and leases that are over, resume queues, forget old adds.
+
+        Those are forgotten that can no longer be repeated.
 
         Returns when that is next needed, if ever. At most 1,000 of each a call; the time returned is then not after
         `now_ms`.

@@ -16,6 +16,13 @@ from taskpusher_node.server import _Node
 PROBLEM = {"type", "title", "status", "detail", "stored"}
 
 
+ANSWERS = {
+    "/fail": b"500 Oops",
+    "/away": b"503 Away\r\nRetry-After: 60",
+    "/accept": b"202 Accepted\r\nTaskPusher-Outcome: accepted; lease=600",
+}
+
+
 class Answer(NamedTuple):
     """What came back; `body` is the JSON, None where there was none."""
 
@@ -132,12 +139,16 @@ def paths(answer: Answer) -> list[str]:
 
 
 class Target:
-    """An application: /ok answers 200, /fail 500, /away 503, /hang when released, and it sees who hangs up."""
+    """An application: /ok answers 200, /fail 500, /away 503, /hang when released, and it sees who hangs up.
+
+    /accept answers 202 and takes the job over.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.host = ""
         self.jobs: list[str] = []
+        self.tokens: dict[str, str] = {}  # of the last call of each job
         self.released = asyncio.Event()
         self.hung_up = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -163,10 +174,12 @@ class Target:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 self.jobs += [line.split(": ")[1] for line in head.split("\r\n") if line.startswith("TaskPusher-Job:")]
+                fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+                self.tokens[fields.get("TaskPusher-Job", "")] = fields.get("TaskPusher-Token", "")
                 path = head.split(" ", 2)[1]
                 if path == "/hang" and not self.released.is_set():
                     await self._hang(reader)
-                status = {"/fail": b"500 Oops", "/away": b"503 Away\r\nRetry-After: 60"}.get(path, b"200 OK")
+                status = ANSWERS.get(path, b"200 OK")
                 writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
         except (asyncio.IncompleteReadError, ConnectionError):
             self.hung_up.set()

@@ -105,6 +105,7 @@ async def test_a_job_shows_every_field_and_null_for_what_is_not(api):
     job = await _added(api, "/add", json={"url": URL, **LATER})
     null = {"body", "body_base64", "run_at", "ttl", "waiting_at", "started_at", "ended_at", "error", "response"}
     null |= {"idempotency_key", "callback", "callback_of", "limit", "key", "unique", "held_by"}
+    null |= {"lease_until", "progress"}
     assert {name for name, value in job.items() if value is None} == null
     assert (job["method"], job["queue"], job["priority"], job["timeout"]) == ("GET", "default", 0, 300)
     assert (job["success"], job["max_attempts"], job["unreached_attempts"], job["meta"]) == ("200", 1, 10, {})

@@ -183,7 +183,7 @@ async def test_what_was_done_by_hand_is_kept_over_a_restart(api):
     assert (await api.get(f"/job/{kept}"))["state"] == "scheduled"
 
 
-@pytest.mark.parametrize("call", ["PUT /job/{}", "POST /job/{}/complete", "POST /job/{}/hold"])
+@pytest.mark.parametrize("call", ["PUT /job/{}", "POST /job/{}/hold"])
 async def test_what_is_not_built_is_absent(api, call):
     method, _, path = call.partition(" ")
     uid = await api.add(URL, **LATER)

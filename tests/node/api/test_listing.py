@@ -8,7 +8,7 @@ import pytest
 from .harness import error, paths
 
 URL = "http://a.example/x"
-ITEM = {"uid", "state", "kind", "queue", "priority", "method", "url", "meta", "node", "tries", "error"}
+ITEM = {"uid", "state", "kind", "queue", "priority", "method", "url", "meta", "node", "tries", "progress", "error"}
 ITEM |= {"added_at", "waiting_at", "due_at", "started_at", "ended_at"}
 
 

@@ -23,6 +23,7 @@ EXPECTED = {
     "jobs_rejected": ("counter", {"reason"}),
     "jobs_finished": ("counter", {"queue", "outcome"}),
     "jobs_requeued": ("counter", {"reason"}),
+    "jobs_handed_off": ("gauge", set()),
     "jobs_deleted": ("counter", {"reason"}),
     "jobs_deduplicated": ("counter", set()),
     "settles_fenced": ("counter", set()),

@@ -13,6 +13,7 @@ from .harness import Api
 SECRETS = {role: f"secret-of-{role}" for role in Role}
 PUSHES = {("POST", "/add"), ("GET", "/job/{uid}"), ("HEAD", "/job/{uid}")}
 PUSHES |= {("GET", "/job/{uid}/wait"), ("HEAD", "/job/{uid}/wait")}
+BY_TOKEN = {("POST", f"/job/{{uid}}/{verb}") for verb in ("complete", "fail", "heartbeat")}  # a header of their own
 OPEN = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready")}
 
 
@@ -53,6 +54,8 @@ async def test_every_route_lets_in_whom_its_method_says_and_nobody_else(locked):
         expected = {"nobody": 401}
         if (method, path) in OPEN:
             expected = {}
+        elif (method, path) in BY_TOKEN:
+            expected = dict.fromkeys([*SECRETS, "nobody"], 403)
         elif (method, path) in PUSHES:
             expected |= {} if method != "POST" else {"read": 403}
         elif method in ("GET", "HEAD"):

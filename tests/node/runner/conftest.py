@@ -9,6 +9,7 @@ import uvloop
 
 from taskpusher_node.runner.addresses import Policy
 from taskpusher_node.runner.http import HttpRunner
+from taskpusher_node.tokens import Tokens
 
 CAP = 65_536
 
@@ -28,7 +29,8 @@ def _nothing_is_logged(caplog) -> Iterator[None]:
 
 def make_runner(**given: object) -> HttpRunner:
     """Return a runner, that calls every address where no policy is given."""
-    return HttpRunner("n1", **{"max_response_bytes": CAP, "max_url_bytes": 8_192, "policy": Policy(), **given})
+    needed = {"max_response_bytes": CAP, "max_url_bytes": 8_192, "policy": Policy(), "token": Tokens(b"key").of}
+    return HttpRunner("n1", **{**needed, **given})
 
 
 @pytest.fixture

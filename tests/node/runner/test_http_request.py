@@ -5,6 +5,7 @@ import pytest
 from taskpusher import __version__
 from taskpusher_node.lifecycle import Head, State
 from taskpusher_node.retry import Kind
+from taskpusher_node.tokens import Tokens
 
 from .servers import DUE_MS, UID, Target, answering, call
 
@@ -30,6 +31,7 @@ async def test_a_call_says_which_job_and_which_try_it_is(runner):
         "TaskPusher-Queue": "mails",
         "TaskPusher-Due": "2026-11-24T23:13:32.123Z",
         "TaskPusher-Node": "n1",
+        "TaskPusher-Token": Tokens(b"key").of(UID, 7),
     }
     assert request.header("Idempotency-Key") == UID
     assert request.header("User-Agent") == f"TaskPusher/{__version__}"

@@ -13,6 +13,7 @@ from taskpusher import uid as uids
 from taskpusher.job import Limit, Spec
 from taskpusher_node import digests
 from taskpusher_node.lifecycle import FINISHED, STATES, Attempt, Head, JobError, Response, State, Verdict
+from taskpusher_node.reports import Report
 from taskpusher_node.store.base import (
     Changed,
     Claimed,
@@ -81,6 +82,7 @@ class Bench:
         self.now_ms = START_MS
         self.heard = Heard()
         self._options: dict[str, Any] = {}
+        self._minted = 0
 
     # -- opening
 
@@ -123,8 +125,12 @@ class Bench:
         return NewJob(uid or uids.mint(NAME), spec, self.now_ms, self.now_ms + delay_ms, given, digest)
 
     def fresh_uid(self, age_ms: int = 0) -> str:
-        """Return a uid that was minted by the clock of the bench; all others are old by it."""
-        return f"{self.now_ms - age_ms:012x}{uids.mint(NAME)[12:]}"
+        """Return a uid that was minted by the clock of the bench; all others are old by it.
+
+        Of one moment the later one is the greater, at every run: what hypothesis draws depends on their order.
+        """
+        self._minted += 1
+        return f"{self.now_ms - age_ms:012x}70008{self._minted:015x}-{NAME}"
 
     async def put(self, *jobs: NewJob) -> list[Put]:
         """Put jobs."""
@@ -164,6 +170,14 @@ class Bench:
     async def settle(self, job: Claimed, to: State, **changes: Any) -> Settled:
         """Settle a call."""
         return await soon(self.store.settle(job.token, verdict(job, to, **changes)))
+
+    async def hand_off(self, job: Claimed, lease_ms: int) -> Settled:
+        """Settle a call whose target has accepted the job."""
+        return await self.settle(job, State.RUNNING, status=202, lease_ms=self.now_ms + lease_ms)
+
+    async def report(self, job: Claimed, report: Report) -> Settled:
+        """Say what the target of a call says later."""
+        return await soon(self.store.report(job.token, report))
 
     async def run_all(self) -> list[str]:
         """Claim and complete whatever is ready, one call at a time; returns the uids in that order."""

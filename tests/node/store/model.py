@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from taskpusher.job import CALLBACK_QUEUE
 from taskpusher_node.lifecycle import CRASHES_MAX, FINISHED, State
 
-from . import model_ties
+from . import model_handed, model_ties
 from .model_limits import Limits
 from .model_repeats import Repeats
 from .model_ties import Open
@@ -44,6 +44,9 @@ class Job:
     snoozes: int = 0
     crashes: int = 0
     limit: str | None = None
+    lease_ms: int | None = None  # of one that is handed off
+    asked_ms: int | None = None  # the lease that was asked for before its call had ended
+    reported: tuple[int, str] | None = None  # by which word of which call it ended
 
     @property
     def counters(self) -> tuple[int, int, int, int, int]:
@@ -120,7 +123,7 @@ class Model:
 
     def may_be_claimed(self, now_ms: int) -> list[Job]:
         """Return what a claim may take; of the suspects none while one runs."""
-        running = self.those(State.RUNNING)
+        running = [job for job in self.those(State.RUNNING) if not model_handed.is_handed_off(job)]
         suspect_runs = any(job.crashes for job in running)
         full = {host for host, n in self.limits.items() if sum(job.host == host for job in running) >= n}
         return [
@@ -130,7 +133,7 @@ class Model:
             and job.queue not in self.pauses
             and job.host not in full
             and not (job.crashes and suspect_runs)
-            and self.gates.lets_pass(job, running, now_ms)
+            and self.gates.lets_pass(job, self.those(State.RUNNING), now_ms)
             and not self.is_over(job, now_ms)
         ]
 
@@ -145,6 +148,7 @@ class Model:
         self.gates.take(job.limit, now_ms)
         job.state, job.t_ms = State.RUNNING, now_ms
         job.attempt += 1
+        model_handed.forget(job)
 
     def wait(self, job: Job, now_ms: int) -> None:
         """A job joins the end of its line."""
@@ -156,9 +160,11 @@ class Model:
 
     def end(self, job: Job, to: State, now_ms: int) -> None:
         """A job has ended."""
-        if to is State.CANCELLED and job.state is State.RUNNING and (job.line or job.text):
+        called = job.state is State.RUNNING and not model_handed.is_handed_off(job)
+        if to is State.CANCELLED and called and (job.line or job.text):
             self.open[f"{job.uid} {job.attempt}"] = Open(job.line, job.text)
         job.state, job.t_ms = to, now_ms
+        model_handed.forget(job)
         self.repeats.ended(job.key, job.uid, now_ms)
         if to in job.on:
             uid = self.callback_of(job.uid)
@@ -176,6 +182,7 @@ class Model:
         """A call has ended."""
         job.tries += added[0]
         job.unreached += added[1]
+        model_handed.forget(job)
         if to is State.WAITING:
             self.put_back(job)
             return
@@ -186,7 +193,8 @@ class Model:
             self.end(job, to, now_ms)
 
     def promote(self, now_ms: int) -> None:
-        """What has expired ends, what is due waits, pauses that are over go."""
+        """What has expired ends, leases too, what is due waits, pauses that are over go."""
+        model_handed.end_leases(self, now_ms)
         for job in sorted(self.those(*UNFINISHED), key=lambda job: (job.expires_ms or 0, job.uid)):
             if self.is_over(job, now_ms):
                 self.end(job, State.ERROR, now_ms)
@@ -202,6 +210,7 @@ class Model:
         """Return when a promote must come again."""
         times = [job.due_ms for job in self.those(State.SCHEDULED)]
         times += [job.expires_ms for job in self.those(*UNFINISHED) if job.expires_ms is not None and not job.tries]
+        times += [job.lease_ms for job in self.those(State.RUNNING) if job.lease_ms is not None]
         times += [until_ms for until_ms in self.pauses.values() if until_ms is not None]
         return min([*times, *self.repeats.times()], default=None)
 
@@ -217,6 +226,8 @@ class Model:
     def crash(self, now_ms: int) -> None:
         """The process went down."""
         for job in self.those(State.RUNNING):
+            if model_handed.is_handed_off(job):
+                continue
             job.crashes += 1
             if job.crashes >= CRASHES_MAX:
                 self.end(job, State.ERROR, now_ms)

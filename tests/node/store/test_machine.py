@@ -14,13 +14,25 @@ from msgspec import structs
 from taskpusher.job import CALLBACK_QUEUE, Callback, Spec
 from taskpusher_node.grouping import group_of
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import VERB_STATES, Changed, Claimed, NewJob, Put, Settled, Verb, Verification, Why
+from taskpusher_node.store.base import (
+    VERB_STATES,
+    Changed,
+    Claimed,
+    NewJob,
+    Put,
+    Settled,
+    Token,
+    Verb,
+    Verification,
+    Why,
+)
 
 from . import model_ties
 from .bench import Bench, close
 from .conftest import RocksEngine
 from .model import CALLBACK_HOST, UNFINISHED, Job, Model
 from .model_edits import edit
+from .model_handed import REPORTS, TRIES, hand_off, is_handed_off, open_again, report, takes
 from .model_limits import Limited, limit_of
 from .model_repeats import RETENTION_MS
 
@@ -58,6 +70,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model = Model(callback_of=self.callback_of)
         self.tokens: dict[str, Claimed] = {}
         self.closing: list[Claimed] = []  # their jobs were cancelled
+        self.called: list[Claimed] = []  # ever
         self.specs: dict[str, Spec] = {}  # of all that was ever added
         self.looking: Verification | None = None
         self.fault: BaseException | None = None
@@ -124,6 +137,7 @@ class StoreMachine(RuleBasedStateMachine):
                 ttl_s=ttl_s,
                 given=given,
                 **fields,
+                **TRIES,
             )
             for _ in range(n)
         ]
@@ -137,7 +151,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(texts=st.lists(st.sampled_from("klm"), min_size=1, max_size=4), priority=st.sampled_from([0, 0, 0, 1]))
     def put_keyed(self, texts: list[str], priority: int):
         jobs = [
-            self.bench.job(uid=self.bench.fresh_uid(), idempotency_key=text, host="a:1", priority=priority)
+            self.bench.job(uid=self.bench.fresh_uid(), idempotency_key=text, host="a:1", priority=priority, **TRIES)
             for text in texts
         ]
         placed = self.do(self.bench.place(*jobs))
@@ -256,6 +270,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.claim(job.uid, self.now_ms)
             assert job.token.attempt == self.model.jobs[job.uid].attempt
             self.tokens[job.uid] = job
+            self.called.append(job)
         assert len(claimed) == n or not self.sure(self.model.may_be_claimed(self.now_ms))
         return claimed
 
@@ -294,6 +309,26 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.do(snoozed) is Settled.APPLIED
         job.snoozes += 1
         self.model.settle(job, State.SCHEDULED, self.now_ms, due_ms, (0, 0))
+
+    @precondition(lambda self: self.tokens)
+    @rule(which=ANY, lease_ms=st.sampled_from([10, 100, 5_000]))
+    def accept(self, which: int, lease_ms: int):
+        call = self.tokens.pop(sorted(self.tokens)[which % len(self.tokens)])
+        assert self.do(self.bench.hand_off(call, lease_ms)) is Settled.APPLIED
+        hand_off(self.model.jobs[call.uid], self.now_ms + lease_ms)
+
+    @precondition(lambda self: self.called)
+    @rule(which=ANY, what=st.sampled_from(sorted(REPORTS)))
+    def say(self, which: int, what: str):
+        """Say something of a call, mostly of a late one."""
+        call = self.called[-1 - which % len(self.called)]
+        job = self.model.jobs.get(call.uid)
+        taken = takes(job, call.token.attempt, what)
+        assert self.do(self.bench.report(call, REPORTS[what])) is (Settled.APPLIED if taken else Settled.FENCED)
+        if job is not None and taken:
+            report(self.model, job, what, self.now_ms)
+            if job.state is not State.RUNNING:
+                self.tokens.pop(call.uid, None)
 
     @rule(later_ms=st.sampled_from([0, 1, 30, 100, 1_000]))
     def promote(self, later_ms: int):
@@ -445,6 +480,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.gates.closing.clear()
         self.model.limits.clear()
         self.model.crash(self.now_ms)
+        open_again(self.model, self.now_ms)
         self.read_little_ahead()
 
     @rule()
@@ -456,6 +492,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.gates.closing.clear()
         self.model.open.clear()
         self.model.let_go(self.now_ms)
+        open_again(self.model, self.now_ms)
         self.looking = None
         self.model.limits.clear()
         self.read_little_ahead()
@@ -501,6 +538,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert head.snoozed_s == job.snoozes * SNOOZE_S
             assert head.expires_ms == job.expires_ms
             assert head.held == job.held
+            assert head.lease_ms == job.lease_ms
+        assert self.bench.store.handed_off() == sum(map(is_handed_off, self.model.jobs.values()))
 
     @invariant()
     def the_oldest_agrees(self):
@@ -519,6 +558,10 @@ class StoreMachine(RuleBasedStateMachine):
             self.close_call(0)
         for queue in list(self.model.gates.queues):
             self.number_queue(queue, None)
+        for job in filter(is_handed_off, self.model.jobs.values()):
+            token = Token(job.uid, job.attempt)
+            assert self.do(self.bench.store.report(token, REPORTS["complete"])) is Settled.APPLIED
+            report(self.model, job, "complete", self.now_ms)
         self.promote(1_000)
         for _ in range(1_000):  # of tokens there are so many a second
             if not self.take(10) and not self.tokens and not self.model.those(State.WAITING):

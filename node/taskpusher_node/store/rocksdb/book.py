@@ -1,8 +1,8 @@
 """What the engine keeps in memory beside the database, and the small moves that all its operations are made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec import Struct
 
@@ -11,15 +11,16 @@ from taskpusher.clock import steady_ms, unix_ms
 from taskpusher.histogram import Histogram
 from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
-from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
+from ...lifecycle import FINISHED, Head, Progress, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
-from ...retry import SUCCESS, Kind, result_of
+from ...retry import LEASE_EXPIRED, SUCCESS, Kind, result_of
 from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Token, Totals, tally_name
 from ..limits import ShutGate
 from . import keys, records, ties
 from .db import Batch, Database
 from .gates import Gate, Gates, KeyGate
 from .groups import Groups
+from .handed import Handed, HandedOff
 from .lane import Entry, Where, where
 from .lanes import Lanes
 from .records import INDEX, Birth, QueueRecord
@@ -40,6 +41,8 @@ class Call(Struct):
     head: Head
     slot: int
     lane_host: bytes
+    progress: Progress | None = None  # what its target said before it answered
+    lease_ms: int | None = None
 
 
 class Edit(Struct):
@@ -71,6 +74,7 @@ class Book:
         self.editing: dict[bytes, Edit] = {}  # until they are durable their jobs are not claimed
         self.closing: dict[Token, Call] = {}  # their jobs are cancelled, and they keep their slots until they end
         self.releasing: set[bytes] = set()  # let go by others, and not durably so: not to be claimed
+        self.handed = HandedOff()
         self.gates = gates or Gates(unix_ms, steady_ms)
         self.gates.due = self._due
         self.lanes = Lanes(self._load, suspects=keys.SUSPECTS, gates=self.gates, waits=self._waits)
@@ -86,6 +90,7 @@ class Book:
         self.parked_at: int | None = None
         self.store_id = b""
         self.tell: Callable[[JobView], bytes] | None = None  # what a callback says of a job that has ended
+        self.token_key = b""
         self.stopped_clean = True
         self.moved: Callable[[bytes, str, State, int], None] | None = None  # told of every move while a walk verifies
         self._dirty: set[str] = set()
@@ -118,7 +123,10 @@ class Book:
         """Return a job as it is now."""
         call = self.calls.get(job_id)
         if call is not None:
-            return JobView(call.uid, call.spec, call.head, call.added_ms)
+            return JobView(call.uid, call.spec, call.head, call.added_ms, progress=call.progress)
+        handed = self.handed.get(job_id)
+        if handed is not None:
+            return JobView(handed.uid, handed.spec, handed.head, handed.added_ms, progress=handed.progress)
         birth = self.birth(job_id)
         if birth is None:
             return None
@@ -201,9 +209,10 @@ class Book:
         if gate is None or not gate.shut:
             return None
         key = gate.key if isinstance(gate, KeyGate) else None
+        running: Iterable[Call | Handed] = chain(self.calls.values(), self.handed.values())
         holders = (
             call.uid
-            for call in self.calls.values()
+            for call in running
             if (
                 call.spec.queue == gate.queue
                 if key is None
@@ -220,8 +229,8 @@ class Book:
             next_token_ms=self.gates.next_token_ms(gate),
         )
 
-    def free_gates(self, call: Call) -> None:
-        """A call is closed: another one of its queue and limit key may begin."""
+    def free_gates(self, call: Call | Handed) -> None:
+        """A call is closed, and its job not handed off: another one of its queue and limit key may begin."""
         limit = call.spec.limit
         self.lanes.free_gates(call.spec.queue, self.gates.of(limit.key) if limit is not None else None)
 
@@ -249,7 +258,25 @@ class Book:
         self.tally(birth.spec.queue).added += 1
 
     def enter(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
-        """List a job under its state; where it waits, make it ready."""
+        """List a job under its state; where it waits, make it ready. One that is handed off is listed from memory."""
+        state = head.state
+        if head.lease_ms is not None:
+            batch.put(keys.handed_key(job_id), records.encode(records.Accepted(head.attempt, head.lease_ms)))
+        else:
+            self._list(batch, job_id, spec, head)
+        self.put_expiry(batch, job_id, head)
+        if ties.is_tied(spec) and state not in FINISHED:
+            for tie, value in ties.entries(job_id, spec, head):
+                batch.put(tie, value)
+        self.count(spec.queue, state, 1)
+        if spec.limit is not None:
+            self.gates.count(spec.limit, state, 1)
+        if self.moved is not None:
+            self.moved(job_id, spec.queue, state, 1)
+        if state in FINISHED:
+            self._count_end(spec.queue, state)
+
+    def _list(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
         state = head.state
         t_ms = keys.listing_time_ms(head)
         key = keys.listing_key(state, t_ms, job_id)
@@ -263,17 +290,6 @@ class Book:
             self.first_due = min(self.first_due, key)
         elif t_ms < self._swept_ms:  # the clock has stepped back
             self.ended_since[state] = min(self.ended_since[state], t_ms)
-        self.put_expiry(batch, job_id, head)
-        if ties.is_tied(spec) and state not in FINISHED:
-            for tie, value in ties.entries(job_id, spec, head):
-                batch.put(tie, value)
-        self.count(spec.queue, state, 1)
-        if spec.limit is not None:
-            self.gates.count(spec.limit, state, 1)
-        if self.moved is not None:
-            self.moved(job_id, spec.queue, state, 1)
-        if state in FINISHED:
-            self._count_end(spec.queue, state)
 
     def put_expiry(self, batch: Batch, job_id: bytes, head: Head) -> None:
         """Write down when a ttl is over, where it still matters."""
@@ -283,14 +299,16 @@ class Book:
             self.first_expiry = min(self.first_expiry, key)
 
     def leave(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:
-        """Take out what `enter` put for this head. A running job still has the entries of its waiting."""
+        """Take out what `enter` put for this head. A job whose call runs still has the entries of its waiting."""
         if ties.is_tied(spec) and head.state not in FINISHED:
             for tie, _ in ties.entries(job_id, spec, head):
                 batch.delete(tie)
         if spec.limit is not None:
             self.gates.count(spec.limit, head.state, -1)
         running = head.state is State.RUNNING
-        if running or head.state is State.WAITING:
+        if head.lease_ms is not None:
+            batch.delete(keys.handed_key(job_id))
+        elif running or head.state is State.WAITING:
             batch.delete(keys.listing_key(State.WAITING, head.waiting_ms or 0, job_id))
             if not head.held:
                 batch.delete(keys.ready_key(self.lane(spec, head).key, head.seq, job_id))
@@ -410,6 +428,17 @@ class Book:
             tally.retries += 1
         elif verdict.to is State.WAITING and verdict.attempt.outcome == Kind.ABORTED:
             self.totals.interrupted += 1
+
+    def count_report(self, queue: str, verdict: Verdict) -> None:
+        """The target of a job that it had accepted has said how that ended."""
+        if verdict.to is State.SCHEDULED:
+            self.tally(queue).retries += 1
+
+    def count_lease(self, queue: str, verdict: Verdict) -> None:
+        """It has said nothing, and its lease is over."""
+        self.tally(queue).results[LEASE_EXPIRED] += 1
+        self.count_report(queue, verdict)
+        self.totals.leases += verdict.to is State.SCHEDULED
 
     def _count_end(self, queue: str, state: State) -> None:
         tally = self.tally(queue)

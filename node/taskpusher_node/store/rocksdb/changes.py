@@ -11,6 +11,7 @@ from ..base import Changed, Token, Verb
 from . import ends, followers, keys, records
 from .book import Book, Call, Ready
 from .commit import Commit
+from .handed import Handed
 from .lane import Entry
 from .ties import held_by, is_tied
 
@@ -34,7 +35,7 @@ class Changes:
         return call if call is not None and call.head.attempt == token.attempt else None
 
     def replace(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
-        """Move a job that does not run from one head to the next."""
+        """Move a job of which no call is under way from one head to the next."""
         batch = self._commit.batch()
         self._commit.hides_changes = True
         self._book.leave(batch, job_id, spec, before)
@@ -50,12 +51,10 @@ class Changes:
         del book.calls[call.id]
         if head.state is State.CANCELLED:
             book.closing[Token(call.uid, call.head.attempt)] = call
+            self._leave_host(call)
         else:
-            book.free_slot(call.slot)
+            self.free(call)
             book.free_gates(call)
-        book.lanes.ended(call.lane_host)
-        if call.lane_host == keys.SUSPECTS:
-            book.lanes.ended(call.spec.host.encode())
         book.keep_attempt(batch, call.id, call.head)
         if head.state is State.WAITING:
             # interrupted: it never left its place in the ready index
@@ -85,6 +84,24 @@ class Changes:
         if is_tied(call.spec):
             holds = held_by(call.spec, call.head)
             self._announce(followers.closed(self._book, self._commit.batch(), call.id, token.attempt, holds, now_ms))
+
+    def free(self, call: Call) -> None:
+        """Let others have what only a call takes: its slot, and its place among those of its host."""
+        self._book.free_slot(call.slot)
+        self._leave_host(call)
+
+    def _leave_host(self, call: Call) -> None:
+        lanes = self._book.lanes
+        lanes.ended(call.lane_host)
+        if call.lane_host == keys.SUSPECTS:
+            lanes.ended(call.spec.host.encode())
+
+    def end_handed(self, handed: Handed, head: Head) -> None:
+        """Write the head that a job is left with whose target had accepted it."""
+        self._book.handed.end(handed)
+        self._book.free_gates(handed)
+        self._book.keep_attempt(self._commit.batch(), handed.id, handed.head)
+        self.replace(handed.id, handed.spec, handed.head, head)
 
     def apply(self, job_id: bytes, spec: Spec, head: Head, verb: Verb, now_ms: int) -> Changed:
         """Do what a verb says, where the job's state allows it."""
@@ -122,11 +139,14 @@ class Changes:
     def _cancel(self, job_id: bytes, spec: Spec, head: Head, now_ms: int) -> Changed:
         call = self._book.calls.get(job_id)
         if call is not None:
-            started_ms = call.head.started_ms or now_ms
-            attempt = Attempt(call.head.attempt, started_ms, max(0, now_ms - started_ms) / 1000, "cancelled")
+            attempt = _cut_short(call.head, now_ms)
             self._book.count_call(call.spec.queue, Verdict(State.CANCELLED, attempt))
             self.end_call(call, cancelled(call.head, now_ms, attempt))
             self._book.events.cancelled(Token(call.uid, call.head.attempt))
+            return Changed.DONE
+        handed = self._book.handed.get(job_id)
+        if handed is not None:
+            self.end_handed(handed, cancelled(handed.head, now_ms, _cut_short(handed.head, now_ms)))
             return Changed.DONE
         if head.state in FINISHED:
             return Changed.ALREADY if head.state is State.CANCELLED else Changed.WRONG_STATE
@@ -147,3 +167,8 @@ class Changes:
         self._book.forget(batch, job_id, now_ms)
         self._book.totals.deleted += 1
         return Changed.DONE
+
+
+def _cut_short(head: Head, now_ms: int) -> Attempt:
+    started_ms = head.started_ms or now_ms
+    return Attempt(head.attempt, started_ms, max(0, now_ms - started_ms) / 1000, "cancelled")

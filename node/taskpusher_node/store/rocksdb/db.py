@@ -205,14 +205,15 @@ class Database:
         except Exception as error:
             raise _failure(error) from error
 
-    def compact(self, start: bytes, end: bytes) -> None:
-        """Rewrite a range without what was deleted in it. Meant for a thread: it releases the GIL."""
+    def compact(self, ranges: list[tuple[bytes, bytes]]) -> None:
+        """Rewrite ranges without what was deleted in them. Meant for a thread: it releases the GIL."""
         options = CompactOptions()
         # else files are only moved
         options.set_bottommost_level_compaction(BottommostLevelCompaction.force_optimized())
         options.set_exclusive_manual_compaction(False)  # those that the engine needs meanwhile go on
         try:
-            self._db.compact_range(start, end, options)
+            for start, end in ranges:
+                self._db.compact_range(start, end, options)
         except Exception as error:
             raise _failure(error) from error
 

@@ -47,6 +47,7 @@ from .commit import Commit
 from .due import Due
 from .editing import Editing
 from .gates import Gates
+from .handing import Handing
 from .lane import Entry, Lane
 from .limits import Limits
 from .listing import Listing, earlier_attempts
@@ -90,6 +91,7 @@ class RocksStore:
         self._arrivals = Arrivals(book, self._commit)
         self._due = Due(book, self._commit, self._changes)
         self._editing = Editing(book, self._commit, max_queues, now_ms)
+        self._handing = Handing(book, self._commit, self._changes, now_ms)
         self._pauses = Pauses(book, self._commit)
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
         self._queues = Queues(book, self._commit, self._pauses, max_queues)
@@ -113,6 +115,8 @@ class RocksStore:
         self.tallies = book.tallies
         self.queue_defaults: Mapping[str, bytes] = book.queue_defaults
         self.durations = book.durations
+        self.token, self.authorised = self._handing.token, self._handing.authorised
+        self.report, self.handed_off = self._handing.report, self._handing.handed_off
         self.flush_durations = self._commit.flush_durations
         self.flush_jobs = self._commit.flush_jobs
         self.engine_version = book.db.version()
@@ -298,7 +302,10 @@ class RocksStore:
             return Settled.FENCED
         self._book.count_call(call.spec.queue, verdict)
         head = settled(call.head, verdict, self._now_ms())
-        self._changes.end_call(call, head)
+        if verdict.to is State.RUNNING:
+            await self._handing.accept(call, head)
+        else:
+            self._changes.end_call(call, head)
         return Settled.APPLIED
 
     async def promote(self, now_ms: int) -> int | None:
@@ -308,15 +315,16 @@ class RocksStore:
         if abs(now_ms - self._advanced_ms) >= _ADVANCE_EVERY_MS:
             self._advanced_ms = now_ms
             self._listing.advance_first_waiting()
-        expired_n, next_expiry = self._due.expire(now_ms, _PROMOTE_AT_ONCE)
+        over_n, next_lease = self._handing.end_leases(now_ms, _PROMOTE_AT_ONCE)
+        expired_n, next_expiry = self._due.expire(now_ms, _PROMOTE_AT_ONCE - over_n)
         self._see_writes()  # what has expired is not due any more
-        next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - expired_n)
+        next_due = self._due.promote(now_ms, _PROMOTE_AT_ONCE - over_n - expired_n)
         pauses_end = self._pauses.end_due(now_ms)
         next_forgotten = self._repeats.forget(now_ms, _PROMOTE_AT_ONCE)
         next_token = self._book.open_gates()
-        if self._commit.is_open or expired_n:
+        if self._commit.is_open or over_n or expired_n:
             await self._commit.durable()
-        times = (next_due, next_expiry, pauses_end, next_forgotten, next_token)
+        times = (next_lease, next_due, next_expiry, pauses_end, next_forgotten, next_token)
         return min((t for t in times if t is not None), default=None)
 
     def get(self, uid: str, *, attempts: bool = False) -> JobView | None:
@@ -402,12 +410,8 @@ class RocksStore:
         ranges = self._prune.ranges_to_reclaim()
         if ranges:
             # shielded: a close has to wait for the thread, whatever became of who asked
-            self._reclaiming = asyncio.ensure_future(asyncio.to_thread(self._compact, ranges))
+            self._reclaiming = asyncio.ensure_future(asyncio.to_thread(self._book.db.compact, ranges))
             await asyncio.shield(self._reclaiming)
-
-    def _compact(self, ranges: list[tuple[bytes, bytes]]) -> None:
-        for start, end in ranges:
-            self._book.db.compact(start, end)
 
     async def measure(self) -> Health:
         """Look at the disk now."""
@@ -431,12 +435,7 @@ class RocksStore:
 
     def groups(self) -> list[GroupView]:
         """Return the groups of the jobs in error, the largest first."""
-        uid_of = self._book.uid_of
-        groups = sorted(self._book.groups.groups.values(), key=lambda m: (-m.count, m.group.id))
-        return [
-            GroupView(m.group, m.count, m.first_ms, m.last_ms, uid_of(m.sample) if m.sample is not None else None)
-            for m in groups
-        ]
+        return self._book.groups.views(self._book.uid_of)
 
     def oldest_waiting_ms(self) -> int | None:
         """Return since when the job that waits longest does so."""

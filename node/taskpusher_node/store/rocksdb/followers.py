@@ -5,7 +5,7 @@ The next of a line is found by one seek from behind the place of the one before 
 
 from taskpusher.job import Spec
 
-from ...lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, let_go
+from ...lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, is_handed_off, let_go
 from ..base import Held
 from . import keys, records
 from .book import Book, Ready
@@ -17,7 +17,7 @@ from .ties import held_by
 def ended(book: Book, batch: Batch, job_id: bytes, spec: Spec, before: Head, head: Head) -> list[Ready]:
     """A job has ended: let go whom it held. Where its call was cancelled they are held until that is closed."""
     holds = held_by(spec, before)
-    if before.state is State.RUNNING and head.state is State.CANCELLED:
+    if before.state is State.RUNNING and head.state is State.CANCELLED and not is_handed_off(before):
         for key in (holds.line, holds.unique):
             if key is not None:
                 batch.put(key, job_id)

@@ -1,9 +1,12 @@
 """How many jobs stand in error in each group: counted in the batch that changes the job, kept under `g`."""
 
+from collections.abc import Callable
+
 from taskpusher.job import Spec
 
 from ...grouping import OTHER, Group, group_of
 from ...lifecycle import Head
+from ..base import GroupView
 from . import records
 from .db import Batch
 from .records import Members
@@ -46,6 +49,14 @@ class Groups:
         if members.count <= 0:
             del self.groups[group_id]
         self._dirty.add(group_id)
+
+    def views(self, uid_of: Callable[[bytes], str]) -> list[GroupView]:
+        """Return all of them, the largest first."""
+        groups = sorted(self.groups.values(), key=lambda m: (-m.count, m.group.id))
+        return [
+            GroupView(m.group, m.count, m.first_ms, m.last_ms, uid_of(m.sample) if m.sample is not None else None)
+            for m in groups
+        ]
 
     def write(self, batch: Batch) -> None:
         """Put what has changed since the last write."""

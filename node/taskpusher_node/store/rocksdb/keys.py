@@ -21,15 +21,16 @@
     u scope 0x00 text                 id of the job of a unique text that has not ended
     u scope 0x00 text 0x00            id of the one that follows it
     w id attempt:4                    a call whose job was cancelled, until it is closed: what it still holds of f and u
+    h id                              a job that its target has accepted: attempt, end of its lease, progress
     g id                              a group of errors and how many there are
     n l key                           a limit key: numbers, pinned, bucket, counters; gone when idle and full
     n q name                          the bucket of a queue that has numbers
-    m name                            format, name, store id, opens, boot, draining, clean (only after a clean stop),
-                                      and what a node remembers as memo.NAME
+    m name                            format, name, store id, key of tokens, opens, boot, draining, clean (only after a
+                                      clean stop), and what a node remembers as memo.NAME
 
 Texts have no control characters, so that 0x00 parts them. t in a listing is when the job became waiting, is due,
 started or ended. A running job keeps its waiting entries in l and r: a claim writes its slot and nothing else, the list
-of running jobs is in memory.
+of running jobs is in memory. A job that was handed off has its head instead, which says running, and stands in h.
 """
 
 import struct
@@ -51,6 +52,7 @@ OPENS = b"mopens"
 BOOT = b"mboot"
 DRAINING = b"mdraining"
 STORE_ID = b"mstore_id"
+TOKEN_KEY = b"mtoken_key"
 CLEAN = b"mclean"
 MEMO = b"mmemo."
 KEY_GATES = b"nl"
@@ -177,6 +179,11 @@ def parse_slot(value: bytes) -> tuple[bytes, int, int, int]:
     """Return (id, seq, attempt, started_ms)."""
     job_id, seq, attempt, started_ms = _SLOT.unpack(value)
     return job_id, seq, attempt, started_ms
+
+
+def handed_key(job_id: bytes) -> bytes:
+    """Return the key of a job that was handed off."""
+    return b"h" + job_id
 
 
 def expiry_key(t_ms: int, job_id: bytes) -> bytes:

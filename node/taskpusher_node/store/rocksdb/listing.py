@@ -1,7 +1,6 @@
 """Reading jobs: pages of a state in the total order (t, uid), and the earlier attempts of one job."""
 
 import asyncio
-from collections.abc import Iterator
 from time import monotonic
 
 from msgspec import structs
@@ -11,8 +10,9 @@ from taskpusher.job import CALLBACK_QUEUE, meta_says, status_in
 from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
 from . import keys, records
-from .book import Book
+from .book import Book, Call
 from .commit import Commit
+from .handed import Handed
 
 Position = tuple[int, bytes]  # (t_ms, id)
 Entry = tuple[int, bytes, bytes]  # (t_ms, id, listing value)
@@ -89,7 +89,7 @@ class Listing:
     def entries(self, state: State, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
         """Return the next entries behind a position, and whether they are the last ones."""
         if state is State.RUNNING:
-            return self._running(position, filters), True
+            return self._running(position, filters)
         since_ms = max(filters.since_ms or 0, self._book.ended_since.get(state, 0))
         until_ms = keys.T_MAX if filters.until_ms is None else filters.until_ms
         if until_ms <= since_ms:
@@ -104,16 +104,20 @@ class Listing:
         found = self._book.db.scan(start, end, _CHUNK) if start < end else []
         return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
 
-    def _running(self, position: Position | None, filters: Filters) -> list[Entry]:
-        def within() -> Iterator[Entry]:
-            for call in self._book.calls.values():
-                t_ms = call.head.started_ms or 0
-                late = position is not None and (t_ms, call.id) >= position
-                early = filters.since_ms is not None and t_ms < filters.since_ms
-                if not late and not early and (filters.until_ms is None or t_ms < filters.until_ms):
-                    yield t_ms, call.id, records.listing_value(call.spec, call.head)
-
-        return sorted(within(), reverse=True)
+    def _running(self, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
+        """Return those that run, newest first: all whose call is under way, and a part of those that are handed off."""
+        since = (filters.since_ms or 0, b"")
+        before = (keys.T_MAX if filters.until_ms is None else filters.until_ms, b"")
+        if position is not None:
+            before = min(before, position)
+        handed = self._book.handed.newest(since, before, _CHUNK)
+        exhausted = len(handed) < _CHUNK
+        if not exhausted:
+            since = handed[-1].place  # what is older comes with the next part
+        calls = [call for call in self._book.calls.values() if since <= (call.head.started_ms or 0, call.id) < before]
+        running: list[Call | Handed] = [*calls, *handed]
+        entries = [(job.head.started_ms or 0, job.id, records.listing_value(job.spec, job.head)) for job in running]
+        return sorted(entries, reverse=True), exhausted
 
     def chosen(self, state: State, entry: Entry, filters: Filters) -> JobView | None:
         """Return the job of an entry where it is in this state and passes the filters."""

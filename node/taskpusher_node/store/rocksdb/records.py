@@ -10,7 +10,7 @@ from taskpusher.job import Spec
 
 from ... import digests
 from ...grouping import Group
-from ...lifecycle import STATES, Attempt, Head, State
+from ...lifecycle import STATES, Attempt, Head, Progress, State
 from ..base import Pause
 from ..queues import SCOPES
 
@@ -27,6 +27,14 @@ class Birth(Struct, frozen=True, array_like=True):
     head: Head
     spec: Spec
     asked: bytes | None = None  # digest of the spec as it was asked for, where another took its place since
+
+
+class Accepted(Struct, frozen=True, array_like=True):
+    """What a heartbeat changes of a job that its target has accepted."""
+
+    attempt: int
+    lease_ms: int
+    progress: Progress | None = None
 
 
 class QueueRecord(Struct, frozen=True, array_like=True):
@@ -84,6 +92,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _birth = msgspec.msgpack.Decoder(Birth).decode
 _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
+_accepted = msgspec.msgpack.Decoder(Accepted).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
 _hold = msgspec.msgpack.Decoder(Pause).decode
 _closing = msgspec.msgpack.Decoder(Closing).decode
@@ -120,6 +129,11 @@ def decode_head(raw: bytes) -> Head:
 def decode_attempt(raw: bytes) -> Attempt:
     """Read an attempt."""
     return _attempt(memoryview(raw)[1:])
+
+
+def decode_accepted(raw: bytes) -> Accepted:
+    """Read what is known of a job that was handed off."""
+    return _accepted(memoryview(raw)[1:])
 
 
 def decode_queue(raw: bytes) -> QueueRecord:

@@ -11,17 +11,20 @@ from msgspec import structs
 from taskpusher import uid as uids
 from taskpusher.job import Limit
 
-from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed
+from ...lifecycle import FINISHED, Attempt, Head, State, claimed, crashed, is_handed_off
+from ...tokens import KEY_BYTES
 from ..base import Events, JobView, Recovery, StoreDamaged, StoreFailed, StoreRefused
 from . import backup, ends, followers, keys, records, wal
 from .book import Book
 from .db import Batch, Database
 from .gates import Gates
 from .groups import Groups
+from .handed import Handed
 from .lane import Entry, Where
 from .records import Birth
 from .rescue import bring_back
 
+GRACE_MS = 60_000  # from the opening to the end of the first lease
 _READY_AT_ONCE = 64
 
 
@@ -47,6 +50,7 @@ def open_book(
         _read_queues(book)
         _read_holds(book)
         _requeue(book, gates.now_ms())
+        _read_handed(book, gates.now_ms())
         _open_lanes(book)
     except BaseException:
         db.close()
@@ -63,8 +67,10 @@ def _identify(db: Database, name: str | None, events: Events, gates: Gates) -> B
     book = Book(db, stored_name or name or uids.random_name(), opens, events, gates)
     book.store_id = db.get(keys.STORE_ID) or secrets.token_bytes(keys.STORE_ID_BYTES)
     book.stopped_clean = not db.recovered and (stored is None or db.get(keys.CLEAN) is not None)
+    book.token_key = db.get(keys.TOKEN_KEY) or secrets.token_bytes(KEY_BYTES)
     batch = Batch()
     batch.put(keys.STORE_ID, book.store_id)
+    batch.put(keys.TOKEN_KEY, book.token_key)
     batch.delete(keys.CLEAN)
     batch.put(keys.FORMAT, records.FORMAT.to_bytes(2))
     batch.put(keys.NAME, book.name.encode())
@@ -180,6 +186,20 @@ def interrupted(book: Book) -> Iterator[tuple[bytes, Birth, Head, int]]:
         if birth is None or head is None or (head.state, head.seq) != (State.WAITING, seq) or head.attempt >= n:
             continue
         yield job_id, birth, head, started_ms
+
+
+def _read_handed(book: Book, now_ms: int) -> None:
+    """What was handed off goes on: no lease ends before its target had time to find the node again."""
+    for key, value in book.db.all(b"h"):
+        job_id = key[1:]
+        birth = book.birth(job_id)
+        head = book.head(job_id, birth) if birth is not None else None
+        accepted = records.decode_accepted(value)
+        if birth is None or head is None or not is_handed_off(head) or head.attempt != accepted.attempt:
+            continue  # damage, which a verification comes to
+        head = structs.replace(head, lease_ms=max(accepted.lease_ms, now_ms + GRACE_MS))
+        book.handed.take(Handed(book.uid_of(job_id), job_id, birth.added_ms, birth.spec, head, accepted.progress))
+        book.enter_gates(birth.spec)
 
 
 def _open_lanes(book: Book) -> None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ...lifecycle import Head
+from ...lifecycle import Head, is_handed_off
 from . import keys, records, wal
 from .book import Book
 from .db import Batch, Database, rebuild
@@ -18,7 +18,8 @@ from .tangles import holders, untangle
 from .ties import is_tied
 
 _PAGE = 500
-_KEPT = frozenset({keys.FORMAT, keys.NAME, keys.STORE_ID, keys.BOOT, keys.DRAINING})
+_PARTS = ((b"a", b"h"), (b"i", b"u"))  # what heartbeats change of heads comes behind all heads
+_KEPT = frozenset({keys.FORMAT, keys.NAME, keys.STORE_ID, keys.TOKEN_KEY, keys.BOOT, keys.DRAINING})
 
 
 def bring_back(book: Book, folder: Path) -> int:
@@ -38,9 +39,16 @@ def bring_back(book: Book, folder: Path) -> int:
 
 
 def _copy_tables(book: Book, log: Database) -> int:
-    missing = 0
     touched = holders(book.db)
-    start, end = b"a", keys.after(b"t")
+    missing = sum(_copy_range(book, log, touched, *part) for part in _PARTS)
+    _copy_handed(book, log)
+    untangle(book, touched)
+    book.db.flush_log()
+    return missing
+
+
+def _copy_range(book: Book, log: Database, touched: list[bytes], start: bytes, end: bytes) -> int:
+    missing = 0
     while page := log.readable(start, end, _PAGE)[0]:
         batch = Batch()
         for key, value in page:
@@ -59,8 +67,6 @@ def _copy_tables(book: Book, log: Database) -> int:
         book.write_counts(batch)  # with the limit keys
         book.db.write_patiently(batch)
         start = page[-1][0] + b"\0"
-    untangle(book, touched)
-    book.db.flush_log()
     return missing
 
 
@@ -113,5 +119,19 @@ def _repeat(book: Book, log: Database, batch: Batch, key: bytes, value: bytes) -
         batch.put(key, value)
 
 
-def _age(head: Head) -> tuple[int, int, bool]:
-    return head.seq, head.attempt, head.ended_ms is not None
+def _copy_handed(book: Book, log: Database) -> None:
+    """Take the last heartbeats before the log ends, of jobs that are still handed off then."""
+    start = b"h"
+    while page := log.readable(start, keys.after(b"h"), _PAGE)[0]:
+        batch = Batch()
+        for key, value in page:
+            birth = book.birth(key[1:])
+            head = book.head(key[1:], birth) if birth is not None else None
+            if head is not None and is_handed_off(head) and head.attempt == records.decode_accepted(value).attempt:
+                batch.put(key, value)
+        book.db.write_patiently(batch)
+        start = page[-1][0] + b"\0"
+
+
+def _age(head: Head) -> tuple[int, int, bool, bool]:
+    return head.seq, head.attempt, not is_handed_off(head), head.ended_ms is not None

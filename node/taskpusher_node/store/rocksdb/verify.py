@@ -10,6 +10,7 @@ the walk's position is told to it (`moved`), so that the counters can be compare
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -19,7 +20,7 @@ from taskpusher.job import Spec
 
 from ... import digests
 from ...grouping import group_of
-from ...lifecycle import FINISHED, Head, JobError, State
+from ...lifecycle import FINISHED, Head, JobError, State, is_handed_off
 from ..base import Damage, Events, Finding, StoreDamaged
 from . import keys, records
 from .book import Book
@@ -39,11 +40,13 @@ _TABLE_NAMES = {
     b"f": "the ordered lines",
     b"k": "those that follow in an ordered line",
     b"u": "the unique texts",
+    b"h": "the hand-offs",
 }
-_INDEXES = frozenset({b"l", b"r", b"x", b"f", b"k", b"u"})
+_INDEXES = frozenset({b"l", b"r", b"x", b"h", b"f", b"k", b"u"})
 _TIES = frozenset({b"f", b"u"})
 _KEY_BYTES = {
     b"b": 17,
+    b"h": 17,
     b"j": 17,
     b"a": 21,
     b"l": 26,
@@ -108,6 +111,7 @@ class Walk:
             ord("f"): self._tie,
             ord("g"): self._group,
             ord("i"): self._repeat,
+            ord("h"): self._handed,
             ord("j"): self._head,
             ord("k"): self._tie,
             ord("l"): self._listed,
@@ -158,7 +162,7 @@ class Walk:
             return [Mend(Damage.UNREADABLE, str(damage))]
         except (ValueError, IndexError, struct.error, msgspec.MsgspecError) as error:
             readable = {"key": key.hex(), "value": value.hex()}
-            uid = self._rules.uid_of(key[1:17]) if key[:1] in b"bja" else None
+            uid = self._rules.uid_of(key[1:17]) if key[:1] in b"bjah" else None
             text = f"entry {key[:1].decode(errors='replace')} {key[1:].hex()}: {error}"
             return [Mend(Damage.UNDECODABLE, text, uid, delete=(key,), readable=readable)]
 
@@ -183,7 +187,7 @@ class Walk:
             rival = self._tangles.rival(entry, job_id, birth, head) if there != wanted and entry[:1] in _TIES else None
             if rival is not None:
                 found.append(self._tangle(rival))
-            elif there != wanted and not (entry[:1] == b"l" and records.same_listing(there, wanted)):
+            elif there != wanted and not _says_the_same(entry, there, wanted):
                 uid = self._rules.uid_of(job_id)
                 text = f"{uid} is {head.state}, and its entry in {_TABLE_NAMES[entry[:1]]} is missing or wrong"
                 found.append(Mend(Damage.INDEX_MISSING, text, uid, put={entry: wanted}))
@@ -237,6 +241,19 @@ class Walk:
         head = self._head_of(job_id, birth)
         if head is None or key in self._asked(job_id, birth.spec, head):
             return []
+        return [self._stray(key, job_id, head)]
+
+    def _handed(self, key: bytes, value: bytes) -> list[Mend]:
+        job_id = key[1:]
+        accepted = records.decode_accepted(value)
+        birth = self._birth_of(job_id)
+        if birth is None:
+            return [self._job_lost(key, job_id, {"state": State.RUNNING, "accepted": msgspec.to_builtins(accepted)})]
+        head = self._head_of(job_id, birth)
+        if head is None or (is_handed_off(head) and head.attempt == accepted.attempt):
+            return []
+        if self._db.peek(b"j" + job_id) is None:
+            return [self._hand_off_lost(job_id, birth, accepted)]
         return [self._stray(key, job_id, head)]
 
     def _counts(self, key: bytes, value: bytes) -> list[Mend]:
@@ -357,6 +374,14 @@ class Walk:
         text = f"{uid} is listed as {state}, but what became of it is lost"
         return Mend(Damage.HEAD_LOST, text, uid, put={b"j" + job_id: records.encode(head)})
 
+    def _hand_off_lost(self, job_id: bytes, birth: Birth, accepted: records.Accepted) -> Mend:
+        """Without its head the job would be called though its target works on it."""
+        uid = self._rules.uid_of(job_id)
+        lease_ms, attempt = accepted.lease_ms, accepted.attempt
+        head = msgspec.structs.replace(birth.head, state=State.RUNNING, attempt=attempt, lease_ms=lease_ms)
+        text = f"{uid} is handed off, but its head is lost"
+        return Mend(Damage.HEAD_LOST, text, uid, put={b"j" + job_id: records.encode(head)})
+
     def _stray(self, key: bytes, job_id: bytes, head: Head) -> Mend:
         uid = self._rules.uid_of(job_id)
         text = f"{uid} is {head.state}, and an entry in {_TABLE_NAMES[key[:1]]} says something else"
@@ -402,6 +427,19 @@ class Walk:
         except StoreDamaged:
             raw = None
         return records.zero_counts() if raw is None else records.decode_counts(raw)
+
+
+def _says_the_same(key: bytes, there: bytes | None, wanted: bytes) -> bool:
+    """Tell whether an entry says of a job what its head asks for, though not to the letter."""
+    if key[:1] == b"h":
+        return there is not None and _attempt_of(there) == _attempt_of(wanted)
+    return key[:1] == b"l" and records.same_listing(there, wanted)
+
+
+def _attempt_of(accepted: bytes) -> int | None:
+    with suppress(msgspec.MsgspecError):
+        return records.decode_accepted(accepted).attempt
+    return None
 
 
 def _check_length(key: bytes) -> None:

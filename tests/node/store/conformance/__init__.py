@@ -7,6 +7,7 @@ from .claiming import Claiming, HostLimits, Parking, QueuesInTurn, Reserve
 from .editing import Editing, EditingWhatIsHeld
 from .ending import Callbacks, Snoozing
 from .grouping import Groups
+from .handing_off import EndingByToken, HandingOff, HandingOffWhatHolds, Leases
 from .limiting import LimitKeys, QueueLimits
 from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
@@ -36,6 +37,10 @@ SUITE = (
     Snoozing,
     Callbacks,
     Fencing,
+    HandingOff,
+    EndingByToken,
+    Leases,
+    HandingOffWhatHolds,
     Promoting,
     Expiring,
     TimedPauses,
