@@ -9,6 +9,7 @@ from .harness import error, paths
 
 URL = "http://a.example/x"
 ITEM = {"uid", "state", "kind", "queue", "priority", "method", "url", "meta", "node", "tries", "progress", "error"}
+ITEM |= {"key", "held_by"}
 ITEM |= {"added_at", "waiting_at", "due_at", "started_at", "ended_at"}
 
 
