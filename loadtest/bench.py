@@ -18,8 +18,10 @@ from backlog import Backlog, run_backlog
 from load import find_wrk, target
 from processes import SetupError, run_folder, two_cores
 from scenarios import BARE, BEFORE, LEAN, PRODUCT, SCENARIOS, Sample, Setting, run_once
+from together import KINDS, Waiting, run_together
 
-BACKLOG = "backlog"
+BACKLOG, TOGETHER = "backlog", "together"
+_TOGETHER_SHARE = 10  # of as many jobs as wait in `backlog`, one in so many
 FULL = {"rounds": 3, "seconds": 2.5, "jobs": 1_000_000}
 
 
@@ -40,11 +42,16 @@ class Bench:
         """Run scenarios one after the other, and print each when it is done."""
         for name in names:
             try:
-                text = self._run_backlog() if name == BACKLOG else self._run_scenario(name)
+                text = self._run_one(name)
             except (RuntimeError, OSError, HTTPException) as error:
                 self.faults.append(f"{name} was given up: {error}")
             else:
                 print("\n" + text, flush=True)
+
+    def _run_one(self, name: str) -> str:
+        if name == BACKLOG:
+            return self._run_backlog()
+        return self._run_together() if name == TOGETHER else self._run_scenario(name)
 
     def _run_scenario(self, name: str) -> str:
         scenario = SCENARIOS[name]
@@ -73,6 +80,17 @@ class Bench:
         self.samples[BACKLOG] = {"few": [asdict(sample) for sample in few], "many": [asdict(run) for run in many]}
         self.figures += report.backlog_figures(self._jobs, few, many)
         return report.backlog_table(self._jobs, few, many)
+
+    def _run_together(self) -> str:
+        jobs = self._jobs // _TOGETHER_SHARE
+        runs: dict[str, list[Waiting]] = {kind: [] for kind in KINDS}
+        for number in range(self._rounds):
+            for kind in KINDS if number % 2 == 0 else reversed(KINDS):
+                runs[kind].append(run_together(kind, jobs, self._setting))
+                self._note(f"{TOGETHER}, round {number + 1}, {kind}", runs[kind][-1].drain)
+        self.samples[TOGETHER] = {kind: [asdict(run) for run in found] for kind, found in runs.items()}
+        self.figures += report.together_figures(jobs, runs)
+        return report.together_table(jobs, runs)
 
     def _order(self, number: int) -> tuple[str, ...]:
         """Turn the order each round, so that a machine that gets slower or faster favours nobody."""
@@ -120,12 +138,13 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    names = [*SCENARIOS, BACKLOG]
+    names = [*SCENARIOS, BACKLOG, TOGETHER]
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--rounds", type=int, help="how often each is measured (3)")
     parser.add_argument("--seconds", type=float, help="how long each measurement is (2.5)")
-    parser.add_argument("--jobs", type=int, help="how many wait in the scenario `backlog` (1,000,000)")
+    waiting = "how many wait in the scenario `backlog` (1,000,000), and a tenth of it in `together`"
+    parser.add_argument("--jobs", type=int, help=waiting)
     parser.add_argument("--backlog", type=int, help="how many wait when any other drain begins (20,000 a second)")
     parser.add_argument("--before", metavar="COMMAND", help="the taskpusher of another version, for its CPU a job")
     parser.add_argument("--quick", action="store_true", help="one round of 1 s, 100,000 jobs: to see that it works")

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,12 +124,15 @@ class Adding:
         return Wrk(int(done[1]), "; ".join(bad) or None)
 
 
-def prefill(server: Server, jobs: int, target_url: str, first: int = 0) -> None:
-    """Add `jobs` jobs, each with a fresh URL; meant for a queue that is paused."""
+def prefill(
+    server: Server, jobs: int, target_url: str, first: int = 0, fields: Callable[[int], str] = lambda _: ""
+) -> None:
+    """Add `jobs` jobs, each with a fresh URL and more `fields` by its number; meant for a queue that is paused."""
 
     def add(start: int) -> None:
         numbers = range(start, min(start + JOBS_AN_ARRAY, first + jobs))
-        results = server.call("POST", "/add", "[" + ",".join(f'{{"url":"{target_url}?p={n}"}}' for n in numbers) + "]")
+        jobs_text = ",".join(f'{{"url":"{target_url}?p={n}"{fields(n)}}}' for n in numbers)
+        results = server.call("POST", "/add", f"[{jobs_text}]")
         stored = sum(result.get("status") == 201 for result in results)
         if stored != len(numbers):
             raise RuntimeError(f"{stored} of {len(numbers)} jobs of an array were stored")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from backlog import Backlog
 from load import find_nginx, find_wrk
 from scenarios import BARE, BEFORE, PRODUCT, Sample, Scenario
+from together import Waiting
 
 MORE_CPU = 1.05  # than the version before: what a change may cost
 QUIET = 0.05  # where others take more of the two cores, the figures are theirs as well
@@ -133,6 +134,26 @@ def backlog_table(jobs: int, few: list[Sample], many: list[Backlog]) -> str:
             f"  start after SIGKILL, at least {waiting} waiting: {spread([run.start_s for run in many], 2)} s",
         ]
     )
+
+
+def together_figures(jobs: int, runs: dict[str, list[Waiting]]) -> list[Figure]:
+    """Return what of jobs that know of each other has a floor or a ceiling."""
+    quiet = _quiet([run.drain for found in runs.values() for run in found])
+    plain, line, limited = runs.values()
+    rates = [one.drain.rate / other.drain.rate for one, other in zip(line, plain, strict=True)]
+    memory = [run.memory_mb for run in limited]
+    return [
+        Figure(f"drain of one ordered line of {jobs:,} / plain", rates, 0.5, quiet=quiet),
+        Figure(f"memory with {jobs:,} limit keys, over empty", memory, 100, " MB", at_most=True, quiet=quiet),
+    ]
+
+
+def together_table(jobs: int, runs: dict[str, list[Waiting]]) -> str:
+    """Return the figures of runs with jobs that know of each other."""
+    name = f"together: {jobs:,}, 1 in flight"
+    memory = "; ".join(f"{kind} {spread([run.memory_mb for run in found])} MB" for kind, found in runs.items())
+    drains = {kind: [run.drain for run in found] for kind, found in runs.items()}
+    return table(name, drains) + f"\n  memory over empty: {memory}"
 
 
 def machine() -> dict[str, str]:
