@@ -133,7 +133,7 @@ class Model:
             and job.queue not in self.pauses
             and job.host not in full
             and not (job.crashes and suspect_runs)
-            and self.gates.lets_pass(job, running, now_ms)
+            and self.gates.lets_pass(job, self.those(State.RUNNING), now_ms)
             and not self.is_over(job, now_ms)
         ]
 
