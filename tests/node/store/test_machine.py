@@ -179,6 +179,7 @@ class StoreMachine(RuleBasedStateMachine):
                 ordered=ordered,
                 unique=text,
                 on_conflict=on_conflict,
+                **TRIES,
                 delay_ms=0 if ordered else delay_ms,
                 ttl_s=None if ttl_ms is None else ttl_ms / 1_000,
                 callback=callback,
