@@ -562,7 +562,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.close_call(0)
         for queue in list(self.model.gates.queues):
             self.number_queue(queue, None)
-        for job in filter(is_handed_off, self.model.jobs.values()):
+        for job in [*filter(is_handed_off, self.model.jobs.values())]:  # their ends may make callbacks
             token = Token(job.uid, job.attempt)
             assert self.do(self.bench.store.report(token, REPORTS["complete"])) is Settled.APPLIED
             report(self.model, job, "complete", self.now_ms)
