@@ -14,8 +14,9 @@ from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 from ...lifecycle import FINISHED, Head, Progress, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
 from ...retry import LEASE_EXPIRED, SUCCESS, Kind, result_of
-from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Token, Totals, tally_name
+from ..base import Events, JobView, Pause, Place, Token
 from ..limits import ShutGate
+from ..tallies import OTHER_QUEUES, Tally, Totals, tally_name
 from . import keys, records, ties
 from .db import Batch, Database
 from .gates import Gate, Gates, KeyGate

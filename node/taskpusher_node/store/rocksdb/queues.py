@@ -3,8 +3,9 @@
 from msgspec import structs
 
 from ...lifecycle import STATES, State
-from ..base import OWN_QUEUES, Changed, Put, QueueView
+from ..base import Changed, Put, QueueView
 from ..queues import QueueSettings
+from ..tallies import OWN_QUEUES
 from . import records
 from .book import Book
 from .commit import Commit
