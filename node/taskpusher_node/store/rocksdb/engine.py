@@ -39,7 +39,8 @@ from ..queues import NO_SETTINGS, QueueSettings
 from . import disk, followers, keys
 from .arrivals import Arrivals
 from .backup import Backups
-from .book import Book, Call
+from .book import Book
+from .calls import Call
 from .changes import Changes
 from .commit import Commit
 from .due import Due
