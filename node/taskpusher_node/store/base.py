@@ -19,7 +19,7 @@ from ..lifecycle import FINISHED, Attempt, Head, Progress, State, Verdict
 from ..reports import Report
 from .editing import EditStore
 from .limits import LimitStore, ShutGate
-from .queues import SCOPES, QueueStore
+from .queues import QueueSettings, QueueStore
 from .space import SpaceStore
 from .tallies import Tally, Totals
 
@@ -238,19 +238,14 @@ class Pause(Struct, frozen=True, array_like=True):
     until_ms: int | None = None
 
 
-class QueueView(Struct, frozen=True):
-    """A queue with the number of its jobs in each state."""
+class QueueView(QueueSettings, frozen=True, kw_only=True):
+    """A queue with its settings and the number of its jobs in each state."""
 
     name: str
     pause: Pause | None
     counts: dict[State, int]
     oldest_waiting_ms: int | None
     declared: bool = False  # by hand, not by its first job
-    concurrency: int | None = None
-    rate: float | None = None
-    per: float = 1.0
-    scope: str = SCOPES[0]
-    defaults: bytes | None = None
     version: int = 0
 
 

@@ -28,17 +28,17 @@ class Queues:
             return None
         counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
         return QueueView(
-            name,
-            record.pause,
-            counts,
-            self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None,
-            record.declared,
-            record.concurrency,
-            record.rate,
-            record.per,
-            record.scope,
-            record.defaults,
-            record.version,
+            name=name,
+            pause=record.pause,
+            counts=counts,
+            oldest_waiting_ms=self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None,
+            declared=record.declared,
+            version=record.version,
+            concurrency=record.concurrency,
+            rate=record.rate,
+            per=record.per,
+            scope=record.scope,
+            defaults=record.defaults,
         )
 
     def declare(self, name: str, settings: QueueSettings, version: int | None) -> Put:
