@@ -1,23 +1,28 @@
 """The states of a job and every way from one to another, as pure functions.
 
-               add                       add with delay or run_at
-                |                                  |
-                v        due, or run by hand       v
-           +---------+ <---------------------- +-----------+
-      +--> | waiting |  later, or not due yet  | scheduled | <--+
-      |    +---------+ ----------------------> +-----------+    |
-      |         |  |        expired               |  |          |
-inter-|   claim |  +-----------------> error <----+  |          | retry,
-rupted|         v                        ^           |          | unreached
-      |    +---------+   verdict         |           |          |
-      +--- | running | ----------------> +           |          |
-           +---------+ ---------------------------------------- +
-                |  | verdict                         |
-                |  +-----------> completed           |
-                |                                    |
-                +---- cancel ---> cancelled <--------+---- waiting
+               add                        add with delay or run_at
+                |                                   |
+                v        due, or run by hand        v
+           +---------+ <----------------------- +-----------+
+      +--> | waiting |   later, or not due yet  | scheduled | <--+
+      |    +---------+ -----------------------> +-----------+    |
+      |     |   |   |                             |   |          |
+      |     |   |   |  expired           expired  |   |          |
+      |     |   |   +----------> error <----------+   |          |
+inter-|     |   |                  ^                  |          | retry, snooze,
+rupted|     |   |  cancel          |         cancel   |          | unreached
+      |     |   +------------------|---> cancelled <--+          |
+      |     v claim                |         ^                   |
+      |    +---------+   verdict   |         |                   |
+      +--- |         | ------------+         |                   |
+           | running |   cancel              |                   |
+           |         | ----------------------+                   |
+           |         |   verdict                                 |
+           |         | ----------> completed                     |
+           |         | ------------------------------------------+
+           +---------+
 
-handed off (the target accepted the job): running, until a lease, without a call that is under way
+handed off (the target accepted the job): running without a call, until its word comes or its lease is over
 
 completed, error, cancelled --> waiting (retry by hand), or gone (DELETE, retention)
 

@@ -15,7 +15,8 @@ from taskpusher.histogram import FAST_S, Histogram
 
 from .lifecycle import STATES
 from .status import Phase, Status
-from .store.base import QueueView, Recovery, Store, tally_name
+from .store.base import QueueView, Recovery, Store
+from .store.tallies import tally_name
 
 LAG_EVERY_S = 0.25
 

@@ -13,7 +13,8 @@ from taskpusher.background import Background
 
 from .lifecycle import State
 from .rings import Bucket, Ring
-from .store.base import Store, StoreError, Totals
+from .store.base import Store, StoreError
+from .store.tallies import Totals
 
 WINDOW_S = 60
 Range = Literal["1h", "24h"]

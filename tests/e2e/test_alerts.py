@@ -8,7 +8,7 @@ from aiohttp import web
 
 
 @pytest.fixture
-async def alerts():
+async def alerts(serve):
     """An operator's URL, and what it got."""
     got: list[dict] = []
 
@@ -18,11 +18,7 @@ async def alerts():
 
     app = web.Application()
     app.router.add_post("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/", got
-    await runner.cleanup()
+    return f"{await serve(app)}/", got
 
 
 async def fail(node, http) -> None:

@@ -24,16 +24,7 @@ class Witness:
         self.open: dict[str, set[str]] = defaultdict(set)
         self.together: list[tuple[str, str]] = []
 
-    async def start(self) -> web.AppRunner:
-        app = web.Application()
-        app.router.add_get("/{key}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         key, uid = request.match_info["key"], request.headers["TaskPusher-Job"]
         self.together += [(key, other) for other in self.open[key]]
         self.begun[key].append(uid)
@@ -48,11 +39,12 @@ class Witness:
 
 
 @pytest.fixture
-async def witness():
+async def witness(serve):
     application = Witness()
-    runner = await application.start()
-    yield application
-    await runner.cleanup()
+    app = web.Application()
+    app.router.add_get("/{key}", application.answer)
+    application.url = await serve(app)
+    return application
 
 
 def in_order(uids: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ SECRETS = ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD
 
 
 @pytest.fixture
-async def signatures():
+async def signatures(serve):
     """A target that keeps the signatures it sees."""
     seen: asyncio.Queue[str] = asyncio.Queue()
 
@@ -22,12 +22,8 @@ async def signatures():
 
     app = web.Application()
     app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    seen.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield seen
-    await runner.cleanup()
+    seen.url = f"{await serve(app)}/"
+    return seen
 
 
 class Settings:

@@ -40,16 +40,12 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver():
+async def receiver(serve):
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/{path:.*}", receiver.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook/s3cret"
-    yield receiver
-    await runner.cleanup()
+    receiver.url = f"{await serve(app)}/hook/s3cret"
+    return receiver
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from ..config import Config
 from ..defaults import RULE as DEFAULTS_RULE
 from ..defaults import DefaultsJson, broken_rules
 from ..request import SpecBuilder
-from ..store.base import OWN_QUEUES, Changed, Put, QueueView, Store
+from ..store.base import Changed, Put, QueueView, Store
 from ..store.queues import SCOPES, QueueSettings
+from ..store.tallies import OWN_QUEUES
 from . import answers, shapes
 from .problems import no_queue_left
 from .until import UntilFields, read_pause

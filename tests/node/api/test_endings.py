@@ -36,16 +36,12 @@ class Application:
 
 
 @pytest.fixture
-async def application():
+async def application(serve):
     application = Application()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", application.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    application.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield application
-    await runner.cleanup()
+    application.url = await serve(app)
+    return application
 
 
 async def callbacks(api: Api, state: str) -> list[dict]:

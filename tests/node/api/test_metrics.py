@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from taskpusher.exposition import HttpTally, _Seen
 from taskpusher_node import metrics
 from taskpusher_node.retry import RESULTS
-from taskpusher_node.store.base import OTHER_QUEUES
 from taskpusher_node.store.rocksdb import book
+from taskpusher_node.store.tallies import OTHER_QUEUES
 
 from .harness import Api
 

@@ -119,7 +119,7 @@ async def test_keep_tells_the_job_that_is_there(api, target):
     assert (await api.get("/stats"))["states"]["scheduled"] == 1
 
 
-async def test_replace_with_a_delay_is_a_debounce(api, target):
+async def test_replace_with_a_delay_calls_only_the_last_of_a_burst(api, target):
     url = f"{target.url}/ok"
     uid = await api.add(url, unique="t", on_conflict="replace", delay=60, body="1")
     answer = await put(api, 200, url=url, unique="t", on_conflict="replace", delay=0, body="2")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from taskpusher_node.store.base import Events, StoreBusy, StoreFailed, StoreUnknown, Totals
+from taskpusher_node.store.base import Events, StoreBusy, StoreFailed, StoreUnknown
 from taskpusher_node.store.rocksdb import db as database
 from taskpusher_node.store.rocksdb.commit import Commit
 from taskpusher_node.store.rocksdb.db import Batch, Database, Stalled
+from taskpusher_node.store.tallies import Totals
 
 from .bench import soon
 

@@ -1,24 +1,64 @@
-"""Adds of an ordered key or a unique text: held back behind others, or standing for a job that is there already."""
+"""Adds: stored as new jobs, held back behind others, or answered with a job that is there already."""
+
+from collections.abc import Sequence
 
 from msgspec import structs
 
-from ...lifecycle import HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, born_again, held_back
+from ...lifecycle import HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, born, born_again, held_back
 from ..base import NewJob, Placed, Put
 from . import ends, followers, keys, records
 from .book import Book
 from .commit import Commit
-from .ties import held_by
+from .repeats import Repeats, is_repeatable
+from .ties import held_by, is_tied
 
 
 class Arrivals:
     """Decides in the order of arrival: what came before is written first, and so is read here."""
 
-    def __init__(self, book: Book, commit: Commit) -> None:
+    def __init__(self, book: Book, commit: Commit, repeats: Repeats, max_queues: int) -> None:
         self._book = book
         self._commit = commit
+        self._repeats = repeats
+        self._max_queues = max_queues
 
-    def meet(self, job: NewJob, head: Head) -> Head | Placed:
-        """Return the head that a new job begins with, or which job stands for it."""
+    async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
+        """Store jobs, in order, each on its own merits."""
+        self._commit.check()
+        readable = self._repeats.begin(jobs)
+        results = [self._put(job, readable=readable) for job in jobs]
+        if readable or any(placed.put is not Put.BUSY for placed in results):
+            await self._commit.durable()
+        return results
+
+    def _put(self, job: NewJob, *, readable: bool) -> Placed:
+        book = self._book
+        job_id = keys.id_of(job.uid)
+        may_repeat = is_repeatable(job)
+        if may_repeat:
+            first = self._repeats.find(job, job_id) if readable else Placed(Put.BUSY, job.uid)
+            if first is not None:
+                return first
+        if not book.may_have(job.spec.queue, self._max_queues):
+            return Placed(Put.NO_QUEUE, job.uid)
+        if job.spec.limit is not None:
+            book.gates.renumber(job.spec.limit)
+        head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
+        if is_tied(job.spec):
+            met = self._meet(job, head)
+            if isinstance(met, Placed):
+                self._repeats.stand_for(self._commit.batch(), job, met)
+                return met
+            head = met
+        batch = self._commit.batch()
+        if may_repeat:
+            self._repeats.enter(batch, job, job_id)
+        book.bear(batch, job_id, records.Birth(job.added_ms, head, job.spec))
+        self._commit.after_flush(book.announce, (job_id, job.spec, head))
+        return Placed(Put.CREATED, job.uid)
+
+    def _meet(self, job: NewJob, head: Head) -> Head | Placed:
+        """Return the head that a job with ties begins with, or which job stands for it."""
         spec = job.spec
         if not self._commit.write_now():
             return Placed(Put.BUSY, job.uid)

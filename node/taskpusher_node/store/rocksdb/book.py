@@ -4,19 +4,19 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import chain, islice
 
-from msgspec import Struct
-
 from taskpusher import uid as uids
 from taskpusher.clock import steady_ms, unix_ms
 from taskpusher.histogram import Histogram
 from taskpusher.job import CALLBACK_QUEUE, DEFAULT_QUEUE, Spec
 
-from ...lifecycle import FINISHED, Head, Progress, State, Verdict, can_expire, snippet
+from ...lifecycle import FINISHED, Head, State, Verdict, can_expire, snippet
 from ...request import REPEAT_WITHIN_MS
 from ...retry import LEASE_EXPIRED, SUCCESS, Kind, result_of
-from ..base import OTHER_QUEUES, Events, JobView, Pause, Place, Tally, Token, Totals, tally_name
+from ..base import Events, JobView, Pause, Place, Token
 from ..limits import ShutGate
+from ..tallies import OTHER_QUEUES, Tally, Totals, tally_name
 from . import keys, records, ties
+from .calls import Call, Edit
 from .db import Batch, Database
 from .gates import Gate, Gates, KeyGate
 from .groups import Groups
@@ -29,29 +29,6 @@ Ready = tuple[bytes, Spec, Head]  # what `Book.announce` is told once it is dura
 
 HOLDERS_TOLD = 3  # of those that hold a limit
 _SEQ_BITS = 40  # a trillion jobs between two starts
-
-
-class Call(Struct):
-    """A call that runs: its slot, and its job as it was claimed."""
-
-    uid: str
-    id: bytes
-    added_ms: int
-    spec: Spec
-    head: Head
-    slot: int
-    lane_host: bytes
-    progress: Progress | None = None  # what its target said before it answered
-    lease_ms: int | None = None
-
-
-class Edit(Struct):
-    """A job that was edited where it stands, and its entry where its turn has come before the edit is durable."""
-
-    id: bytes
-    spec: Spec
-    head: Head
-    picked: Entry | None
 
 
 class Book:

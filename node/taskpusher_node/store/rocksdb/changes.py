@@ -9,7 +9,8 @@ from taskpusher.job import Spec
 from ...lifecycle import FINISHED, Attempt, Head, State, Verdict, cancelled, ready, retried
 from ..base import Changed, Token, Verb
 from . import ends, followers, keys, records
-from .book import Book, Call, Ready
+from .book import Book, Ready
+from .calls import Call
 from .commit import Commit
 from .handed import Handed
 from .lane import Entry

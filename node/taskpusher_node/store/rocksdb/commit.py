@@ -17,7 +17,8 @@ from typing import Any
 
 from taskpusher.histogram import FAST_S, Histogram
 
-from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown, Totals
+from ..base import Events, StoreBusy, StoreDamaged, StoreFailed, StoreUnknown
+from ..tallies import Totals
 from .db import Batch, Database, Stalled
 
 FLUSH_WITHIN_S = 0.010  # where nobody waits for the flush, as after a settle

@@ -10,7 +10,8 @@ from ...lifecycle import Head, State, expires_anew, rescheduled
 from ..base import Changed
 from ..editing import Change
 from . import keys, records
-from .book import Book, Edit
+from .book import Book
+from .calls import Edit
 from .commit import Commit
 from .records import Birth
 

@@ -1,13 +1,13 @@
 """The store of a single node on RocksDB: what `base.Store` promises, operation by operation."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from taskpusher.clock import steady_ms, unix_ms
 
-from ...lifecycle import STATES, State, Verdict, born, can_expire, claimed, settled
+from ...lifecycle import STATES, State, Verdict, can_expire, claimed, settled
 from ..base import (
     Backup,
     Changed,
@@ -18,11 +18,9 @@ from ..base import (
     Health,
     Held,
     JobView,
-    NewJob,
     Page,
     Pause,
     Place,
-    Placed,
     Pruned,
     Put,
     QueueView,
@@ -38,10 +36,11 @@ from ..base import (
 )
 from ..editing import Change
 from ..queues import NO_SETTINGS, QueueSettings
-from . import disk, followers, keys, records
+from . import disk, followers, keys
 from .arrivals import Arrivals
 from .backup import Backups
-from .book import Book, Call
+from .book import Book
+from .calls import Call
 from .changes import Changes
 from .commit import Commit
 from .due import Due
@@ -55,7 +54,7 @@ from .pauses import Pauses
 from .prune import Prune
 from .queues import Queues
 from .recovery import in_words, open_book
-from .repeats import Repeats, is_repeatable
+from .repeats import Repeats
 from .ties import is_tied
 from .verify import Walk
 from .walk import BulkWalk
@@ -84,16 +83,15 @@ class RocksStore:
         self._ballast = disk.Ballast(folder)
         self._book = book
         self._now_ms = now_ms
-        self._max_queues = max_queues
         self._max_holds = max_holds
         self._commit = Commit(book.db, book.events, book.write_counts, book.totals)
         self._changes = Changes(book, self._commit)
-        self._arrivals = Arrivals(book, self._commit)
         self._due = Due(book, self._commit, self._changes)
         self._editing = Editing(book, self._commit, max_queues, now_ms)
         self._handing = Handing(book, self._commit, self._changes, now_ms)
         self._pauses = Pauses(book, self._commit)
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
+        self.put_new = Arrivals(book, self._commit, self._repeats, max_queues).put_new
         self._queues = Queues(book, self._commit, self._pauses, max_queues)
         limits = Limits(book, self._commit, self._pauses, max_pinned)
         self.limits, self.limit, self.limits_known, self.limits_held = limits.all, limits.one, limits.known, limits.held
@@ -190,41 +188,6 @@ class RocksStore:
         """Tell whether the next start need not verify: what this one had to look at was looked at, and is well."""
         verified = self._verification is not None and self._verification.done
         return (self.stopped_clean or verified) and not self.totals.damaged
-
-    async def put_new(self, jobs: Sequence[NewJob]) -> list[Placed]:
-        """Store jobs, in order, each on its own merits."""
-        self._commit.check()
-        readable = self._repeats.begin(jobs)
-        results = [self._put(job, readable=readable) for job in jobs]
-        if readable or any(placed.put is not Put.BUSY for placed in results):
-            await self._commit.durable()
-        return results
-
-    def _put(self, job: NewJob, *, readable: bool) -> Placed:
-        book = self._book
-        job_id = keys.id_of(job.uid)
-        may_repeat = is_repeatable(job)
-        if may_repeat:
-            first = self._repeats.find(job, job_id) if readable else Placed(Put.BUSY, job.uid)
-            if first is not None:
-                return first
-        if not book.may_have(job.spec.queue, self._max_queues):
-            return Placed(Put.NO_QUEUE, job.uid)
-        if job.spec.limit is not None:
-            book.gates.renumber(job.spec.limit)
-        head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
-        if is_tied(job.spec):
-            met = self._arrivals.meet(job, head)
-            if isinstance(met, Placed):
-                self._repeats.stand_for(self._commit.batch(), job, met)
-                return met
-            head = met
-        batch = self._commit.batch()
-        if may_repeat:
-            self._repeats.enter(batch, job, job_id)
-        book.bear(batch, job_id, records.Birth(job.added_ms, head, job.spec))
-        self._commit.after_flush(book.announce, (job_id, job.spec, head))
-        return Placed(Put.CREATED, job.uid)
 
     async def claim(self, n: int, *, reserve: int) -> list[Claimed]:
         """Begin up to `n` calls."""

@@ -10,7 +10,8 @@ from ...reports import Heartbeat, Report, is_repeated, lease_over, progress, ren
 from ...tokens import Tokens
 from ..base import Settled, StoreBusy, Token
 from . import keys, records
-from .book import Book, Call
+from .book import Book
+from .calls import Call
 from .changes import Changes
 from .commit import Commit
 from .handed import Handed

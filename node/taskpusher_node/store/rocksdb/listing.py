@@ -10,7 +10,8 @@ from taskpusher.job import CALLBACK_QUEUE, meta_says, status_in
 from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
 from . import keys, records
-from .book import Book, Call
+from .book import Book
+from .calls import Call
 from .commit import Commit
 from .handed import Handed
 

@@ -3,8 +3,9 @@
 from msgspec import structs
 
 from ...lifecycle import STATES, State
-from ..base import OWN_QUEUES, Changed, Put, QueueView
+from ..base import Changed, Put, QueueView
 from ..queues import QueueSettings
+from ..tallies import OWN_QUEUES
 from . import records
 from .book import Book
 from .commit import Commit
@@ -27,17 +28,17 @@ class Queues:
             return None
         counts = dict(zip(STATES, self._book.counts.get(name) or records.zero_counts(), strict=True))
         return QueueView(
-            name,
-            record.pause,
-            counts,
-            self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None,
-            record.declared,
-            record.concurrency,
-            record.rate,
-            record.per,
-            record.scope,
-            record.defaults,
-            record.version,
+            name=name,
+            pause=record.pause,
+            counts=counts,
+            oldest_waiting_ms=self._book.lanes.oldest_waiting_ms(name) if counts[State.WAITING] else None,
+            declared=record.declared,
+            version=record.version,
+            concurrency=record.concurrency,
+            rate=record.rate,
+            per=record.per,
+            scope=record.scope,
+            defaults=record.defaults,
         )
 
     def declare(self, name: str, settings: QueueSettings, version: int | None) -> Put:

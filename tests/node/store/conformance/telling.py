@@ -2,7 +2,8 @@
 
 from taskpusher_node.lifecycle import Attempt, JobError, Response, State, Verdict
 from taskpusher_node.retry import Kind
-from taskpusher_node.store.base import OTHER_QUEUES, Verb
+from taskpusher_node.store.base import Verb
+from taskpusher_node.store.tallies import OTHER_QUEUES
 
 from ..bench import Bench
 

@@ -153,7 +153,7 @@ class Unique:
         assert await bench.claim_uids(5) == [uid]
 
     @pytest.mark.parametrize("gone", [False, True])
-    async def test_a_crash_closes_the_call_of_a_cancelled_first(self, bench: Bench, gone: bool):  # noqa: FBT001
+    async def test_a_crash_closes_the_call_of_a_cancelled_first_of_its_text(self, bench: Bench, gone: bool):  # noqa: FBT001
         first = await bench.add(unique="t")
         await bench.start()
         await bench.change(first, Verb.CANCEL)
