@@ -95,6 +95,7 @@ class Lanes:
 
     def put_back(self, where: Where, entry: Entry) -> None:
         """A job that was picked is ready again, at its old place in line."""
+        self._seen_to = max(self._seen_to, entry.seq)  # one that others held may be the first ever seen so far behind
         lane = self._lane(where)
         if lane.head is None:
             lane.head = entry
