@@ -196,7 +196,10 @@ class RocksStore:
         self._commit.check()
         readable = self._repeats.begin(jobs)
         results = [self._put(job, readable=readable) for job in jobs]
-        if readable or any(placed.put is not Put.BUSY for placed in results):
+        stored = any(placed.put is not Put.BUSY for placed in results)
+        if stored and self._commit.failure is not None:
+            raise StoreUnknown(self._commit.failure)  # by a write for the later ones of these, with the earlier in it
+        if stored or readable:
             await self._commit.durable()
         return results
 
