@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from taskpusher_node.lifecycle import FINISHED, State
-from taskpusher_node.store.base import Damage, Put, Verb, Why
+from taskpusher_node.store.base import Damage, Put, StoreFailed, StoreUnknown, Verb, Why
 from taskpusher_node.store.rocksdb import engine, keys, records
 from taskpusher_node.store.rocksdb.db import Batch, Stalled
 
@@ -75,6 +75,17 @@ async def test_in_a_stall_what_must_be_looked_up_is_refused_at_once_and_nothing_
     await bench.kill_and_reopen()
     assert await bench.run_all() == [plain.uid]
     assert await bench.put(special) == [Put.CREATED]
+
+
+async def test_of_jobs_before_one_whose_look_fails_the_engine_nobody_says_that_they_are_not_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(_: Batch) -> None:
+        raise StoreFailed("input/output error")
+
+    monkeypatch.setattr(bench.store._book.db, "write", fails)
+    with pytest.raises(StoreUnknown):
+        await bench.put(bench.job(), bench.job(unique="u"))
 
 
 async def test_forgetting_is_done_in_bounded_parts_and_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch):

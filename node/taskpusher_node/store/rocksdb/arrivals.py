@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from ...lifecycle import HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, born, born_again, held_back
-from ..base import NewJob, Placed, Put
+from ..base import NewJob, Placed, Put, StoreUnknown
 from . import ends, followers, keys, records
 from .book import Book
 from .commit import Commit
@@ -27,7 +27,10 @@ class Arrivals:
         self._commit.check()
         readable = self._repeats.begin(jobs)
         results = [self._put(job, readable=readable) for job in jobs]
-        if readable or any(placed.put is not Put.BUSY for placed in results):
+        stored = any(placed.put is not Put.BUSY for placed in results)
+        if stored and self._commit.failure is not None:
+            raise StoreUnknown(self._commit.failure)  # by a write for the later ones of these, with the earlier in it
+        if stored or readable:
             await self._commit.durable()
         return results
 

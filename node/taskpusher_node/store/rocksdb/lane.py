@@ -57,6 +57,10 @@ class Lane:
         self.keep_to = 0  # up to this seq nothing may be loaded again: among it is what runs
         self.turn: Turn | None = None  # its one valid entry in the heap of its stand
 
+    def __lt__(self, other: "Lane") -> bool:
+        # in the heap of a stand that of a job which came back stands beside the stale turn of a lane that is forgotten
+        return self.key < other.key
+
     @property
     def where(self) -> Where:
         """What it holds the jobs of."""
@@ -109,7 +113,7 @@ Ticket = tuple[int, int, int, int, Stand]
 """(-priority, calls of the host, seq of what goes first, number of the ticket, stand)."""
 
 Turn = tuple[int, Lane]
-"""(seq of the head, lane): no two lanes have a head of the same seq."""
+"""(seq of the head, lane): no two valid ones are of the same seq."""
 
 Load = Callable[[bytes, int, int], tuple[list[Entry], bool]]
 """(lane, after seq, n) -> at most n entries behind seq that may run, and whether there may be more."""

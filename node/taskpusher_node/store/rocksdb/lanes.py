@@ -54,10 +54,9 @@ class Lanes:
 
     def line(self, queue: str) -> Line:
         """Return a queue's line, made where it is new."""
-        line = self.lines.get(queue)
-        if line is None:
-            line = self.lines[queue] = Line(queue)
-        return line
+        if queue not in self.lines:
+            self.lines[queue] = Line(queue)
+        return self.lines[queue]
 
     def open_lane(self, where: Where, head: Entry) -> None:
         """At start: a lane whose first entry is `head`, and of which nothing else is known."""
@@ -96,6 +95,7 @@ class Lanes:
     def put_back(self, where: Where, entry: Entry) -> None:
         """A job that was picked is ready again, at its old place in line."""
         lane = self._lane(where)
+        self._seen_to = max(self._seen_to, entry.seq)  # of jobs that others held it may be the last
         if lane.head is None:
             lane.head = entry
         else:

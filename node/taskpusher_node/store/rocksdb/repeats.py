@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from taskpusher.job import Spec
 
 from ... import digests
+from ...lifecycle import FINISHED
 from ...request import CLOCK_SKEW_MS, REPEAT_WITHIN_MS
 from ..base import NewJob, Placed, Put
 from . import keys, records
@@ -103,20 +104,41 @@ class Repeats:
         if book.first_ended_ms + self._retention_ms > now_ms:
             return book.first_ended_ms + self._retention_ms if book.first_ended_ms != keys.T_MAX else None
         found = book.db.scan(keys.ended_key(book.first_ended_ms, b""), keys.after(b"e"), limit)
+        first_kept_ms = keys.T_MAX
         for key, _ in found:
             ended_ms, repeat = keys.parse_ended(key)
-            book.first_ended_ms = ended_ms
+            book.first_ended_ms = min(ended_ms, first_kept_ms)
             if ended_ms + self._retention_ms > now_ms:
-                return ended_ms + self._retention_ms
-            batch = self._commit.batch()
-            batch.delete(key)
-            known = book.db.get(repeat)
-            if known is not None and keys.parse_repeat(known)[2] == ended_ms:
-                batch.delete(repeat)
+                return book.first_ended_ms + self._retention_ms
+            self._commit.batch().delete(key)
+            first_kept_ms = min(first_kept_ms, self._forget_key(repeat, ended_ms, now_ms))
         if len(found) == limit:
             return now_ms
-        book.first_ended_ms = keys.T_MAX
-        return None
+        book.first_ended_ms = first_kept_ms
+        return first_kept_ms + self._retention_ms if first_kept_ms != keys.T_MAX else None
+
+    def _forget_key(self, key: bytes, ended_ms: int, now_ms: int) -> int:
+        """Forget a key, unless its job, made by another add, ended later or has not; returns when it did."""
+        known = self._book.db.get(key)
+        if known is None or keys.parse_repeat(known)[2] != ended_ms:
+            return keys.T_MAX
+        batch = self._commit.batch()
+        job_id, digest, _ = keys.parse_repeat(known)
+        kept_ms = self._kept_ms(job_id, now_ms)
+        if kept_ms + self._retention_ms <= now_ms:
+            batch.delete(key)
+            return keys.T_MAX
+        batch.put(key, keys.repeat_value(job_id, digest, kept_ms))
+        batch.put(keys.ended_key(kept_ms, key), b"")
+        return kept_ms
+
+    def _kept_ms(self, job_id: bytes, now_ms: int) -> int:
+        """Return when a job ended: now at the earliest where it has not, long ago where it is deleted."""
+        birth = self._book.birth(job_id)
+        head = self._book.head(job_id, birth) if birth is not None else None
+        if head is None:
+            return -self._retention_ms
+        return head.ended_ms or 0 if head.state in FINISHED else now_ms
 
     def _forget_tombstones(self, now_ms: int, limit: int) -> int | None:
         book = self._book

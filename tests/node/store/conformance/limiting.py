@@ -206,6 +206,15 @@ class LimitKeys:
         assert order == uids
         assert await bench.claim(1) == []
 
+    async def test_a_call_that_is_interrupted_takes_its_place_again_among_those_of_other_keys(self, bench: Bench):
+        uids = [await bench.add(limit=(key, 1, None, 1.0)) for key in "abc"]
+        for _ in range(2):
+            await bench.settle(await bench.start(), State.WAITING)
+        await bench.durable()
+        await bench.kill_and_reopen()
+        await bench.settle(await bench.start(), State.WAITING)
+        assert await bench.run_all() == uids
+
     async def test_why_tells_the_gates_that_are_shut(self, bench: Bench):
         uids = await bench.add_many(3, limit=("k", 1, 1.0))
         [job] = await bench.claim(9)

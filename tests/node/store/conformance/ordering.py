@@ -271,3 +271,16 @@ class Ordering:
         others = await bench.add_many(5)
         await bench.settle(await bench.start(), State.COMPLETED)
         assert await drained(bench) == [held, *others]
+
+    async def test_what_was_let_go_is_claimed_once_though_others_of_its_lane_are_on_disk(self, bench: Bench):
+        uids = await line(bench, 3, limit=("l", 5, None, 1.0))
+        await bench.settle(await bench.start(), State.COMPLETED, tries=1)
+        await bench.durable()
+        other = await bench.add(limit=("l", 5, None, 1.0))
+        job = await bench.start()
+        await bench.cancel(uids[2])
+        await bench.settle(job, State.COMPLETED, tries=1)
+        assert job.uid == uids[1]
+        assert await bench.claim_uids(5) == [other]  # the end before it is not written yet
+        await kill(bench)
+        assert bench.state(uids[1]) is State.COMPLETED

@@ -204,6 +204,21 @@ class KeptKeys:
         await bench.promote(DAY_MS)
         assert not await self.is_known(bench, uid)
 
+    async def test_a_key_that_another_job_stands_for_is_known_until_that_has_ended_and_a_time_after(self, bench: Bench):
+        uid = await bench.add(unique="u", delay_ms=3 * DAY_MS)
+        again = bench.job(unique="u", idempotency_key="k")
+        assert await bench.place(again) == [Placed(Put.DEDUPLICATED, uid)]
+        for _ in range(3):
+            assert await bench.promote(DAY_MS) is not None
+            await bench.kill_and_reopen()
+        assert await bench.run_all() == [uid]
+        await bench.durable()
+        await bench.promote(DAY_MS - 1)
+        await bench.kill_and_reopen()
+        assert await bench.place(again) == [Placed(Put.SAME, uid)]
+        await bench.promote(1)
+        assert await bench.place(again) == [Placed(Put.CREATED, again.uid)]
+
 
 class DeletedUids:
     """While a uid may be repeated, it is known what it was, also when its job is gone."""
