@@ -58,7 +58,8 @@ def edited(builder: SpecBuilder, given: Given, spec: Spec, now_ms: int) -> tuple
     if spec.callback_of is not None:
         queue = {}  # nobody names that of callbacks
         errors += [("callback", "no callback tells of its own end")] if "callback" in asked else []
-    request = AddRequest(**{"url": _ANY_URL} | queue | asked)
+    # no headers but those of a new url: its queue's are for a job that gives none
+    request = AddRequest(**{"url": _ANY_URL, "headers": {}} | queue | asked)
     fresh, due_ms = builder.build((request, errors), now_ms, {})
     changes = {name: getattr(fresh, name) for field in asked for name in _BECOMES.get(field, (field,))}
     if "url" in asked and "headers" not in asked and fresh.headers:  # its credentials take the place of earlier ones

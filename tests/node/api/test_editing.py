@@ -201,3 +201,12 @@ async def test_the_defaults_of_a_queue_are_those_of_a_job_in_it(api):
     moved = await api.add(URL, **LATER)
     job = await edited(api, moved, queue="mails")
     assert (job["timeout"], job["priority"]) == (300, 0)
+
+
+async def test_a_new_url_takes_no_headers_from_the_defaults_of_the_queue(api):
+    await api.ask("PUT", "/queues/mails", json={"defaults": {"headers": {"Authorization": "theirs", "X-Q": "q"}}})
+    uid = await api.add(URL, queue="mails", headers={"Authorization": "mine"}, **LATER)
+    assert (await patch(api, uid, url="http://b.example/")).status == 200
+    assert (await api.get(f"/job/{uid}?reveal=1"))["headers"] == {"Authorization": "mine"}
+    assert (await patch(api, uid, url="http://d:e@f.example/")).status == 200
+    assert (await api.get(f"/job/{uid}?reveal=1"))["headers"] == {"Authorization": "Basic ZDpl"}
