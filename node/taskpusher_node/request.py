@@ -314,7 +314,10 @@ class SpecBuilder:
         text = self._queue_defaults.get(request.queue or DEFAULT_QUEUE)
         if text is None:
             return request
-        missing = {name: value for name, value in _fields_of(text).items() if getattr(request, name) is None}
+        theirs = _fields_of(text)
+        missing = {name: value for name, value in theirs.items() if getattr(request, name) is None}
+        if request.ordered:
+            missing.pop("priority", None)  # its line says when it is called
         return msgspec.structs.replace(request, **missing)
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:

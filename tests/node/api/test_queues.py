@@ -227,6 +227,12 @@ async def test_defaults_hold_for_each_of_many_and_for_the_default_queue(api):
     assert [(await api.get(f"/job/{one['uid']}"))["priority"] for one in answer.body] == [5, 1]
 
 
+async def test_the_default_priority_of_a_queue_is_none_of_its_ordered_jobs(api):
+    await api.ask("PUT", "/queues/mails", json={"defaults": {"priority": 5, "timeout": 9}})
+    job = await api.get(f"/job/{await api.add(URL, queue='mails', key='k', ordered=True)}")
+    assert (job["priority"], job["timeout"]) == (0, 9)
+
+
 async def test_an_empty_queue_is_deleted_with_its_settings(api):
     await api.ask("PUT", "/queues/mails", json=SETTINGS)
     await api.ask("POST", "/queues/mails/pause")
