@@ -154,7 +154,7 @@ def test_every_bad_field_is_named_at_once():
     assert sorted(broken) == sorted([*(bad.keys() - {"headers"}), "headers.Host", "headers.A\n"])
 
 
-@pytest.mark.parametrize("name", ["callback", "dealy", "URL", ""])
+@pytest.mark.parametrize("name", ["command", "dealy", "URL", ""])
 def test_a_field_that_is_not_built_is_unknown(name):
     with pytest.raises(InvalidField) as caught:
         _build(parse_json(json.dumps({"url": URL_OK, name: "x"}).encode()))
