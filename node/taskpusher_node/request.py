@@ -31,6 +31,7 @@ from taskpusher.job import (
     Text512,
     parse_statuses,
 )
+from taskpusher.masking import MASK
 
 from .callback import CALLBACK_RULE, CallbackRequest, form_text, parse_callback
 from .config import Config
@@ -41,6 +42,7 @@ REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was min
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
 _BACKOFF_MAX = 100  # delays in a list
+_NO_SECRET = f"{MASK} stands for a secret that was not shown: give the secret itself"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -328,6 +330,9 @@ class SpecBuilder:
         """Return (url as it is sent, host:port, userinfo)."""
         if errors and any(path == "url" for path, _ in errors):
             return "", "", None
+        if MASK in text:
+            errors.append(("url", _NO_SECRET))
+            return "", "", None
         try:
             return parse_url(text, self._config.max_url_bytes)
         except BadUrl as broken:
@@ -443,6 +448,8 @@ def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
         return "TaskPusher sets this header itself"
     if lower in seen:
         return "given more than once"
+    if MASK in value:
+        return _NO_SECRET
     return "no control characters" if _HEADER_VALUE.fullmatch(value) is None else None
 
 
