@@ -11,6 +11,7 @@ PLACING = frozenset({"uid", "idempotency_key", "key", "ordered", "unique", "on_c
 _NEVER = "never changed: add another job"
 _NEVER_OF_ORDERED = "never changed of an ordered job: add another job"
 _MOVING = frozenset({"queue", "priority", "delay", "run_at"})
+_NEVER_OF_CALLBACK = {"callback": "no callback tells of its own end", "queue": "a callback stays in its own"}
 _ANY_URL = "http://localhost/"  # where the job's own is kept
 # what a field of an add becomes in a spec, where that is not one field of the same name
 _BECOMES = {
@@ -57,8 +58,10 @@ def edited(builder: SpecBuilder, given: Given, spec: Spec, now_ms: int) -> tuple
     queue = {"queue": spec.queue}
     if spec.callback_of is not None:
         queue = {}  # nobody names that of callbacks
-        errors += [("callback", "no callback tells of its own end")] if "callback" in asked else []
-    request = AddRequest(**{"url": _ANY_URL} | queue | asked)
+        errors += [(name, rule) for name, rule in _NEVER_OF_CALLBACK.items() if name in asked]
+        asked = {name: value for name, value in asked.items() if name not in _NEVER_OF_CALLBACK}
+    # no headers but those of a new url: its queue's are for a job that gives none
+    request = AddRequest(**{"url": _ANY_URL, "headers": {}} | queue | asked)
     fresh, due_ms = builder.build((request, errors), now_ms, {})
     changes = {name: getattr(fresh, name) for field in asked for name in _BECOMES.get(field, (field,))}
     if "url" in asked and "headers" not in asked and fresh.headers:  # its credentials take the place of earlier ones

@@ -31,17 +31,18 @@ from taskpusher.job import (
     Text512,
     parse_statuses,
 )
+from taskpusher.masking import MASK
 
 from .callback import CALLBACK_RULE, CallbackRequest, form_text, parse_callback
 from .config import Config
-from .placing import UNORDERED, broken_order
-from .urls import CONTROL, URL_RULE, BadUrl, parse_url
+from .placing import LIMIT_RULE, TEXT_RULE, UNORDERED, broken_limit, broken_order, is_text, limit_errors
+from .urls import URL_RULE, BadUrl, parse_url
 
 REPEAT_WITHIN_MS = 86_400_000  # a uid is taken again this long after it was minted
 CLOCK_SKEW_MS = 60_000
 RUN_AT_MAX_MS = 315_360_000_000  # ten years
-TEXT_BYTES_MAX = 512
 _BACKOFF_MAX = 100  # delays in a list
+_NO_SECRET = f"{MASK} stands for a secret that was not shown: give the secret itself"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -59,8 +60,6 @@ _REFUSED_HEADERS = frozenset(
     }
 )
 _REFUSED_PREFIXES = ("proxy-", "taskpusher-")
-
-TEXT_RULE = "a text of 1 to 512 bytes without control characters"
 
 _RULES = {
     "url": URL_RULE,
@@ -87,7 +86,7 @@ _RULES = {
     "unique": TEXT_RULE,
     "on_conflict": "keep, replace or after",
     "callback": CALLBACK_RULE,
-    "limit": 'an object of "key" (1 to 512 bytes), "concurrency" or "rate" or both, and "per" in seconds',
+    "limit": LIMIT_RULE,
     "uid": "a uid of this store",
 }
 
@@ -213,7 +212,7 @@ def _form_value(name: str, text: str, errors: Errors) -> Any:
             return msgspec.json.decode(text.encode(), type=_FIELDS[name].type)
         return msgspec.convert(text, _FORM_TYPES[name], strict=False)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        errors.append((name, _RULES[name]))
+        errors += _each_rule(name, _RULES[name], text.encode(errors="replace"))
         return None
 
 
@@ -231,7 +230,14 @@ def json_fields(text: bytes | Raw) -> Given:
         given = _decode_raw_fields(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Malformed("a job is a JSON object, and not nested deeply") from error
-    return read_each(given, _TYPES, _RULES)
+    values, broken = read_each(given, _TYPES, _RULES)
+    return values, [more for path, rule in broken for more in _each_rule(path, rule, given.get(path, Raw()))]
+
+
+def _each_rule(path: str, rule: str, given: bytes | Raw) -> Errors:
+    """Return the rule that a field breaks, of a limit those that its own fields break."""
+    parts = limit_errors(given) if path == "limit" else []
+    return parts or [(path, rule)]
 
 
 @lru_cache(maxsize=1024)
@@ -314,12 +320,18 @@ class SpecBuilder:
         text = self._queue_defaults.get(request.queue or DEFAULT_QUEUE)
         if text is None:
             return request
-        missing = {name: value for name, value in _fields_of(text).items() if getattr(request, name) is None}
+        theirs = _fields_of(text)
+        missing = {name: value for name, value in theirs.items() if getattr(request, name) is None}
+        if request.ordered:
+            missing.pop("priority", None)  # its line says when it is called
         return msgspec.structs.replace(request, **missing)
 
     def _url(self, text: str, errors: Errors) -> tuple[str, str, str | None]:
         """Return (url as it is sent, host:port, userinfo)."""
         if errors and any(path == "url" for path, _ in errors):
+            return "", "", None
+        if MASK in text:
+            errors.append(("url", _NO_SECRET))
             return "", "", None
         try:
             return parse_url(text, self._config.max_url_bytes)
@@ -436,23 +448,9 @@ def _broken_header_rule(name: str, value: str, seen: set[str]) -> str | None:
         return "TaskPusher sets this header itself"
     if lower in seen:
         return "given more than once"
+    if MASK in value:
+        return _NO_SECRET
     return "no control characters" if _HEADER_VALUE.fullmatch(value) is None else None
-
-
-def is_text(text: str) -> bool:
-    """Tell whether a text keeps the rule of keys and other texts of the caller's."""
-    try:
-        return 0 < len(text.encode()) <= TEXT_BYTES_MAX and CONTROL.search(text) is None
-    except UnicodeEncodeError:  # half of a character, or a byte that is none, in a header
-        return False
-
-
-def broken_limit(limit: Limit) -> Errors:
-    """Return which rules the numbers and the key of a limit break, but for those of its type."""
-    errors = [] if is_text(limit.key) else [("key", TEXT_RULE)]
-    if limit.concurrency is None and limit.rate is None:
-        errors.append(("concurrency", "concurrency or rate, or both"))
-    return errors
 
 
 def _basic(userinfo: str) -> str:

@@ -19,8 +19,5 @@ TOKEN = "TaskPusher-Token"  # noqa: S105 - a name; it sends back the value to sa
 # What a target may answer with.
 OUTCOME = "TaskPusher-Outcome"
 
-# What a target may answer with.
-OUTCOME = "TaskPusher-Outcome"
-
 # W3C Trace Context: taken from POST /add, given on to the target.
 TRACE = (istr("traceparent"), istr("tracestate"))

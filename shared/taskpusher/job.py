@@ -21,8 +21,8 @@ STATUSES_SCHEMA = {"pattern": f"^{_SPAN}(,{_SPAN})*$"}  # what parse_statuses ta
 
 Text512 = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]  # bytes: checked apart
 Concurrency = Annotated[int, Meta(ge=1, le=1_000_000)]
-Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
-Per = Annotated[float, Meta(gt=0, le=86_400)]
+Rate = Annotated[float, Meta(ge=0.000_001, le=1_000_000)]  # not so small that no time is told of its next call
+Per = Annotated[float, Meta(ge=0.001, le=86_400)]
 Seconds = Annotated[float, Meta(ge=0, le=315_360_000)]  # ten years
 OnConflict = Literal["keep", "replace", "after"]
 QueueName = Annotated[str, Meta(pattern=rf"\A{_QUEUE.pattern}\Z")]

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from taskpusher import errors, headers
 
-from ..request import TEXT_RULE, Parsed, is_text
+from ..placing import TEXT_RULE, is_text
+from ..request import Parsed
 
 _HEADER = str(headers.IDEMPOTENCY_KEY)
 _SF_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')  # RFC 8941, as the header's draft has it

@@ -7,11 +7,11 @@ from msgspec import Meta, Struct
 
 from taskpusher import errors
 from taskpusher.contract import operation
-from taskpusher.fields import of_query, of_query_or_form
+from taskpusher.fields import FORM, of_query, of_query_form_or_json
 from taskpusher.job import Concurrency, Limit, Per, Rate
 from taskpusher.web import json_response, no_content
 
-from ..request import TEXT_RULE, broken_limit, is_text
+from ..placing import LIMIT_RULES, TEXT_RULE, broken_limit, is_text
 from ..store.base import Store
 from ..store.limits import LimitView
 from . import answers, shapes
@@ -22,9 +22,9 @@ SHOWN_MAX = 1_000
 class LimitFields(Struct, frozen=True, kw_only=True):
     """The numbers of a limit key: at least one of concurrency and rate."""
 
-    concurrency: Annotated[Concurrency, Meta(description="an integer from 1 to 1,000,000: calls at once")] | None = None
-    rate: Annotated[Rate, Meta(description="a number above 0, up to 1,000,000: calls begun in `per` s")] | None = None
-    per: Annotated[Per, Meta(description="seconds above 0, up to a day; 1 where it is not given")] | None = None
+    concurrency: Annotated[Concurrency, Meta(description=LIMIT_RULES["concurrency"])] | None = None
+    rate: Annotated[Rate, Meta(description=LIMIT_RULES["rate"])] | None = None
+    per: Annotated[Per, Meta(description=LIMIT_RULES["per"])] | None = None
 
 
 class LimitsFields(Struct, frozen=True, kw_only=True):
@@ -57,10 +57,16 @@ class LimitsApi:
         """Answer with one limit key."""
         return json_response(shapes.limit(self._found(request.match_info["key"])))
 
-    @operation("PUT", "/limits/{key}", fields=LimitFields, answers={200: answers.LimitTold})
+    @operation(
+        "PUT",
+        "/limits/{key}",
+        fields=LimitFields,
+        bodies={"application/json": LimitFields, FORM: LimitFields},
+        answers={200: answers.LimitTold},
+    )
     async def put(self, request: web.Request) -> web.Response:
         """Fix the numbers of a key, so that adds do not change them; what runs goes on."""
-        fields = await of_query_or_form(request, LimitFields)
+        fields = await of_query_form_or_json(request, LimitFields)
         limit = Limit(request.match_info["key"], fields.concurrency, fields.rate, fields.per or 1.0)
         broken = broken_limit(limit)
         if broken:

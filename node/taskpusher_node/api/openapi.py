@@ -11,7 +11,7 @@ from taskpusher.contract import operation, operations
 from taskpusher.job import QueueName
 from taskpusher.openapi import document
 
-from ..request import TEXT_RULE
+from ..placing import TEXT_RULE
 from ..urls import HOST_RULE
 from . import answers
 from .add import AddApi

@@ -16,6 +16,7 @@ from taskpusher.web import json_response, no_content
 from ..config import Config
 from ..defaults import RULE as DEFAULTS_RULE
 from ..defaults import DefaultsJson, broken_rules
+from ..placing import LIMIT_RULES
 from ..request import SpecBuilder
 from ..store.base import Changed, Put, QueueView, Store
 from ..store.queues import SCOPES, QueueSettings
@@ -26,11 +27,9 @@ from .until import UntilFields, read_pause
 
 
 class _Settings(Struct, frozen=True, kw_only=True):
-    concurrency: Annotated[Concurrency, Meta(description="an integer from 1 to 1,000,000: calls at once")] | None = None
-    rate: Annotated[Rate, Meta(description="a number above 0, up to 1,000,000: calls that begin in `per` s")] | None = (
-        None
-    )
-    per: Annotated[Per, Meta(description="seconds above 0, up to a day; 1 where it is not given")] | None = None
+    concurrency: Annotated[Concurrency, Meta(description=LIMIT_RULES["concurrency"])] | None = None
+    rate: Annotated[Rate, Meta(description=LIMIT_RULES["rate"])] | None = None
+    per: Annotated[Per, Meta(description=LIMIT_RULES["per"])] | None = None
     scope: Annotated[Literal[SCOPES], Meta(description="cluster or node")] | None = None  # type: ignore[valid-type]
     version: Annotated[int, Meta(ge=0, le=2**63 - 1, description="an integer: the version replaced")] | None = None
 

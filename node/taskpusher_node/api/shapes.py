@@ -3,6 +3,8 @@
 import base64
 from typing import Any, Final
 
+import msgspec
+
 from taskpusher import codec
 from taskpusher import uid as uids
 from taskpusher.histogram import quantile
@@ -98,9 +100,17 @@ def queue(view: QueueView) -> answers.Queue:
         "rate": view.rate,
         "per": view.per,
         "scope": view.scope,
-        "defaults": codec.raw_json(view.defaults) if view.defaults is not None else {},
+        "defaults": _defaults(view.defaults) if view.defaults is not None else {},
         "version": view.version,
     }
+
+
+def _defaults(text: bytes) -> dict[str, Any]:
+    """Return what a queue says of its jobs' fields, with what is secret in their headers masked."""
+    fields: dict[str, Any] = msgspec.json.decode(text)
+    if fields.get("headers"):
+        fields["headers"] = dict(mask_headers(fields["headers"].items(), fields.get("redact") or ()))
+    return fields
 
 
 def limit(view: LimitView) -> answers.LimitTold:

@@ -201,3 +201,28 @@ async def test_the_defaults_of_a_queue_are_those_of_a_job_in_it(api):
     moved = await api.add(URL, **LATER)
     job = await edited(api, moved, queue="mails")
     assert (job["timeout"], job["priority"]) == (300, 0)
+
+
+async def test_a_new_url_takes_no_headers_from_the_defaults_of_the_queue(api):
+    await api.ask("PUT", "/queues/mails", json={"defaults": {"headers": {"Authorization": "theirs", "X-Q": "q"}}})
+    uid = await api.add(URL, queue="mails", headers={"Authorization": "mine"}, **LATER)
+    assert (await patch(api, uid, url="http://b.example/")).status == 200
+    assert (await api.get(f"/job/{uid}?reveal=1"))["headers"] == {"Authorization": "mine"}
+    assert (await patch(api, uid, url="http://d:e@f.example/")).status == 200
+    assert (await api.get(f"/job/{uid}?reveal=1"))["headers"] == {"Authorization": "Basic ZDpl"}
+
+
+async def test_what_is_shown_masked_never_takes_the_place_of_a_secret(api):
+    secret = {"url": "http://a.example/?token=t", "headers": {"Authorization": "a", "X-U": "http://u:p@b.example/"}}
+    uid = await api.add(**secret, callback=secret, **LATER)
+    shown = await api.get(f"/job/{uid}")
+    for name, named in (
+        ("url", ["url"]),
+        ("headers", ["headers.Authorization", "headers.X-U"]),
+        ("callback", ["callback.headers.Authorization", "callback.headers.X-U", "callback.url"]),
+    ):
+        assert paths(await patch(api, uid, **{name: shown[name]})) == named
+        assert paths(await api.ask("POST", "/add", json={"url": URL, name: shown[name]})) == named
+    job = await api.get(f"/job/{uid}?reveal=1")
+    assert {name: job[name] for name in secret} == secret
+    assert job["callback"].items() >= secret.items()

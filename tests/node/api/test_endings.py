@@ -172,6 +172,9 @@ async def test_callbacks_show_only_where_their_queue_is_named(api, application):
     assert (await api.ask("POST", "/jobs/scheduled/cancel")).body["done"] == 1
     [told] = await callbacks(api, "waiting")
     assert ((await api.get("/jobs/waiting"))["jobs"], told["callback_of"]) == ([], uid)
+    for queue in ("default", "callbacks", None):
+        assert paths(await api.ask("PATCH", f"/job/{told['uid']}", json={"queue": queue})) == ["queue"]
+    assert (await api.ask("PATCH", f"/job/{told['uid']}", json={"priority": 1})).status == 200
     assert (await api.ask("POST", "/jobs/waiting/cancel")).body["done"] == 0
     assert (await api.ask("POST", "/jobs/waiting/cancel?queue=callbacks")).body["done"] == 1
 

@@ -46,16 +46,19 @@ async def test_a_limit_is_taken_from_every_kind_of_add(api, target, how):
     ("limit", "path"),
     [
         ({"key": "k"}, "limit.concurrency"),
-        ({"concurrency": 1}, "limit"),
-        ({"key": "", "concurrency": 1}, "limit"),
-        ({"key": "a\nb", "concurrency": 1}, "limit"),
+        ({"concurrency": 1}, "limit.key"),
+        ({"key": "", "concurrency": 1}, "limit.key"),
+        ({"key": "a\nb", "concurrency": 1}, "limit.key"),
         ({"key": "ä" * 257, "concurrency": 1}, "limit.key"),
-        ({"key": "k", "concurrency": 0}, "limit"),
-        ({"key": "k", "concurrency": True}, "limit"),
-        ({"key": "k", "rate": 0}, "limit"),
-        ({"key": "k", "rate": 1, "per": 0}, "limit"),
-        ({"key": "k", "rate": 1, "per": 86_401}, "limit"),
-        ({"key": "k", "rate": 1, "burst": 2}, "limit"),
+        ({"key": "k", "concurrency": 0}, "limit.concurrency"),
+        ({"key": "k", "concurrency": True}, "limit.concurrency"),
+        ({"key": "k", "rate": 0}, "limit.rate"),
+        ({"key": "k", "rate": 5e-324}, "limit.rate"),
+        ({"key": "k", "rate": 1, "per": 0}, "limit.per"),
+        ({"key": "k", "rate": 1, "per": 5e-324}, "limit.per"),
+        ({"key": "k", "rate": 1, "per": 86_401}, "limit.per"),
+        ({"key": "k", "concurrency": 1, "per": 60}, "limit.per"),
+        ({"key": "k", "rate": 1, "burst": 2}, "limit.burst"),
         ("k", "limit"),
     ],
 )
@@ -92,11 +95,32 @@ async def test_a_key_is_fixed_by_hand_over_a_restart_and_let_go(tmp_path, target
 @pytest.mark.parametrize(
     ("query", "named"),
     [("", "concurrency"), ("?per=2", "concurrency"), ("?rate=0", "rate"), ("?concurrency=1.5", "concurrency"),
-     ("?rate=1&per=0", "per"), ("?burst=1", "burst")],
+     ("?rate=1&per=0", "per"), ("?rate=1e-300", "rate"), ("?concurrency=1&per=2", "per"), ("?burst=1", "burst")],
 )  # fmt: skip
 async def test_bad_numbers_are_named_and_fix_nothing(api, query, named):
     assert paths(await api.ask("PUT", f"/limits/k{query}")) == [named]
     assert (await api.get("/limits"))["limits"] == []
+
+
+async def test_a_key_is_fixed_by_json_too(api):
+    told = await api.ask("PUT", "/limits/k", json={"concurrency": 2, "rate": None})
+    assert (told.status, told.body["concurrency"], told.body["rate"]) == (200, 2, None)
+    assert paths(await api.ask("PUT", "/limits/k", json={"rate": "2", "burst": 1})) == ["burst", "rate"]
+    assert error(await api.ask("PUT", "/limits/k", json=[])) == (400, "malformed")
+
+
+@pytest.mark.parametrize(("rate", "per"), [(0.000_001, 86_400), (1_000_000, 0.001), (0.000_001, 0.001)])
+async def test_the_smallest_and_largest_numbers_stop_no_node(api, target, rate, per):
+    await api.ask("PUT", f"/queues/slow?rate={rate}&per={per}")
+    limit = {"key": "k", "rate": rate, "per": per}
+    ways = [{"limit": limit}, {"queue": "slow"}]
+    uids = [await api.add(f"{target.url}/ok", **way) for way in ways for _ in range(2)]
+    assert [(await api.get(f"/job/{uid}/wait"))["state"] for uid in uids[::2]] == ["completed"] * 2
+    await api.stop()
+    await api.start()
+    for uid in uids:
+        assert (await api.get(f"/job/{uid}/why"))["why"]
+    assert (await api.get(f"/job/{await api.add(f'{target.url}/ok')}/wait"))["state"] == "completed"
 
 
 @pytest.mark.parametrize("key", ["%00", "a%0Ab", "a" * 513])

@@ -227,6 +227,24 @@ async def test_defaults_hold_for_each_of_many_and_for_the_default_queue(api):
     assert [(await api.get(f"/job/{one['uid']}"))["priority"] for one in answer.body] == [5, 1]
 
 
+async def test_secrets_in_the_defaults_are_masked_and_a_masked_one_is_not_taken_back(api):
+    defaults = {"headers": {"Authorization": "a", "X-A": "b", "X-H": "c"}, "redact": ["x-h"], "timeout": 9}
+    put = await api.ask("PUT", "/queues/mails", json={"defaults": defaults})
+    shown = defaults | {"headers": {"Authorization": "[masked]", "X-A": "b", "X-H": "[masked]"}}
+    for queue in (put.body, await api.get("/queues/mails"), (await api.get("/queues"))["queues"][-1]):
+        assert queue["defaults"] == shown
+    again = await api.ask("PUT", "/queues/mails", json={"defaults": shown})
+    assert paths(again) == ["defaults.headers.Authorization", "defaults.headers.X-H"]
+    job = await api.get(f"/job/{await api.add(URL, queue='mails', delay=60)}?reveal=1")
+    assert job["headers"] == defaults["headers"]
+
+
+async def test_the_default_priority_of_a_queue_is_none_of_its_ordered_jobs(api):
+    await api.ask("PUT", "/queues/mails", json={"defaults": {"priority": 5, "timeout": 9}})
+    job = await api.get(f"/job/{await api.add(URL, queue='mails', key='k', ordered=True)}")
+    assert (job["priority"], job["timeout"]) == (0, 9)
+
+
 async def test_an_empty_queue_is_deleted_with_its_settings(api):
     await api.ask("PUT", "/queues/mails", json=SETTINGS)
     await api.ask("POST", "/queues/mails/pause")
