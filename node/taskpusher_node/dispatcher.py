@@ -46,6 +46,7 @@ class Dispatcher:
         self._log = log.bind()  # once, for the lazy proxy would do it again for every line
         self._calls: dict[Token, asyncio.Task[None]] = {}
         self._cancelled: set[Token] = set()  # between their claim and their call
+        self._settling: set[Token] = set()  # their calls have ended: nothing is left to abort
         self._wake = asyncio.Event()
         self._claiming = True
         self._held = False
@@ -174,6 +175,7 @@ class Dispatcher:
                 unreached_status=self._unreached_status,
             )
             self._tell_targets(job.spec.host, verdict)
+            self._settling.add(job.token)
             await self._settle(job, verdict)
         except Exception as bug:
             # the job would seem to run for ever: fail, and let the next start put it back in line
@@ -181,6 +183,7 @@ class Dispatcher:
             self._store.events.failed(mask_text(f"dispatcher: {bug!r}"))  # /ready shows it to anybody
         finally:
             del self._calls[job.token]
+            self._settling.discard(job.token)
             self._wake.set()
 
     def _tell_targets(self, host: str, verdict: Verdict) -> None:
@@ -221,12 +224,16 @@ class Dispatcher:
         return view.head.state if view is not None else "deleted"
 
     def _abort(self, token: Token) -> None:
-        task = self._calls.get(token)
-        if task is None:
+        if token not in self._calls:
             self._cancelled.add(token)
         else:
             # not at once: a task that is cancelled before its first step would never settle its job
-            asyncio.get_running_loop().call_soon(task.cancel)
+            asyncio.get_running_loop().call_soon(self._abort_call, token)
+
+    def _abort_call(self, token: Token) -> None:
+        task = self._calls.get(token)
+        if task is not None and token not in self._settling:
+            task.cancel()
 
     async def _until_idle(self) -> None:
         await self._idle.wait()

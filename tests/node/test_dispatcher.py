@@ -18,6 +18,7 @@ from taskpusher_node.runner.http import HttpRunner
 from taskpusher_node.scheduler import Scheduler
 from taskpusher_node.store.base import Changed, NewJob, Pause, Verb
 from taskpusher_node.store.rocksdb import RocksStore
+from taskpusher_node.store.rocksdb.db import Stalled
 
 HANGING = 2_000
 HEALTHY = 200
@@ -479,3 +480,21 @@ async def test_a_drain_runs_down_what_stands_behind_thousands_that_wait_no_more(
         rig.start()
         await rig.drain()
         assert [rig.head(uid).state for uid in good] == [State.COMPLETED] * 5
+
+
+async def test_a_stop_does_not_abort_what_waits_to_be_settled(rig, monkeypatch):
+    def stalls(_):
+        raise Stalled
+
+    async with Site(released=False) as site, asyncio.timeout(5):
+        (uid,) = await rig.add(site, unique="u")
+        rig.start()
+        await site.called(1)
+        monkeypatch.setattr(rig.store._book.db, "write", stalls)
+        rig.store.remember("what", b"is to be written before the end of a job that may hold others")
+        site.released.set()
+        while rig.dispatcher.targets.calls():
+            await asyncio.sleep(0.002)
+        asyncio.get_running_loop().call_later(0.02, monkeypatch.undo)
+        await rig.dispatcher.stop()
+    assert rig.head(uid).state is State.COMPLETED

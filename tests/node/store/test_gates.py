@@ -11,9 +11,10 @@ from taskpusher.job import Limit
 from taskpusher_node.lifecycle import State
 from taskpusher_node.store.rocksdb import keys, records
 from taskpusher_node.store.rocksdb.db import Batch
-from taskpusher_node.store.rocksdb.gates import Gates
+from taskpusher_node.store.rocksdb.gates import LOOKS_AT_ONCE, Gates
 from taskpusher_node.store.rocksdb.lane import where
 
+from .bench import Bench
 from .test_lanes import Naive, Pair, Rig
 
 QUEUES = ["p", "q"]
@@ -285,3 +286,22 @@ def test_a_lane_tells_its_limit_key_and_lies_outside_of_every_other_lane(limit, 
         if other.key != lane.key:
             inside = keys.ready_key(lane.key, 1, bytes(16))
             assert not other.key <= inside < keys.after(other.key)
+
+
+async def test_buckets_that_are_full_at_the_same_time_are_looked_at_and_forgotten_in_parts(bench: Bench):
+    n = 2 * LOOKS_AT_ONCE + 10
+    await bench.put(*(bench.job(limit=(str(i), None, 1.0, 10.0)) for i in range(n)))
+    while claimed := await bench.claim(500):
+        for job in claimed:
+            await bench.settle(job, State.COMPLETED)
+    await bench.durable()
+    bench.now_ms += 10_000
+    left = []
+    while (again_ms := await bench.promote()) is not None and again_ms <= bench.now_ms:
+        left.append(bench.store.limits_known())
+    assert left == [n - LOOKS_AT_ONCE, n - 2 * LOOKS_AT_ONCE]
+    bench.store.remember("what", b"opens a batch")
+    await bench.durable()
+    assert bench.store.limits_known() == 0
+    await bench.kill_and_reopen()
+    assert bench.store.limits_known() == 0

@@ -285,6 +285,8 @@ class RocksStore:
         pauses_end = self._pauses.end_due(now_ms)
         next_forgotten = self._repeats.forget(now_ms, _PROMOTE_AT_ONCE)
         next_token = self._book.open_gates()
+        if next_token is not None and next_token <= now_ms:
+            self._commit.batch()  # more are due: these are written first
         if self._commit.is_open or over_n or expired_n:
             await self._commit.durable()
         times = (next_lease, next_due, next_expiry, pauses_end, next_forgotten, next_token)

@@ -22,6 +22,7 @@ from . import keys, records
 from .db import Batch, Database
 
 GRAIN_MS = 5  # fast buckets are looked at no more often
+LOOKS_AT_ONCE = 1_000  # a hundred thousand that are due together would hold up the loop
 _EPSILON = 1e-9  # what arithmetic may lose of a token
 
 
@@ -233,10 +234,15 @@ class Gates:
     # -- time
 
     def look(self) -> tuple[bool, int | None]:
-        """Open what time has opened; returns whether there was any, and when, by the wall clock, to look again."""
+        """Open what time has opened, a bounded number at once.
+
+        Returns whether there was any, and when, by the wall clock, to look again.
+        """
         steady_ms = self._steady_ms()
         any_opened = False
-        while self._looks and self._looks[0][0] <= steady_ms:
+        for _ in range(LOOKS_AT_ONCE):
+            if not self._looks or self._looks[0][0] > steady_ms:
+                break
             at_ms, _, gate = heappop(self._looks)
             if gate.look_ms != at_ms:
                 continue
