@@ -16,7 +16,7 @@ from taskpusher.web import json_response
 from ..store.base import Backup, Store
 
 
-class BackupFields(Struct, frozen=True, kw_only=True):
+class BackupFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a backup is called; without a name, after the store and the time."""
 
     name: (

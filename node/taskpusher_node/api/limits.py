@@ -19,7 +19,7 @@ from . import answers, shapes
 SHOWN_MAX = 1_000
 
 
-class LimitFields(Struct, frozen=True, kw_only=True):
+class LimitFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The numbers of a limit key: at least one of concurrency and rate."""
 
     concurrency: Annotated[Concurrency, Meta(description=LIMIT_RULES["concurrency"])] | None = None

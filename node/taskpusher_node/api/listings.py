@@ -23,7 +23,7 @@ _PROBLEMS = (errors.NotFound, errors.CursorGone)
 _BULK_PROBLEMS = (*_PROBLEMS, errors.WrongState)
 
 
-class ListingFields(Struct, frozen=True, kw_only=True):
+class ListingFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a listing is narrowed to, and where it goes on."""
 
     queue: Annotated[str, Meta(description="the name of a queue")] | None = None

@@ -26,7 +26,7 @@ from .problems import no_queue_left
 from .until import UntilFields, read_pause
 
 
-class _Settings(Struct, frozen=True, kw_only=True):
+class _Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     concurrency: Annotated[Concurrency, Meta(description=LIMIT_RULES["concurrency"])] | None = None
     rate: Annotated[Rate, Meta(description=LIMIT_RULES["rate"])] | None = None
     per: Annotated[Per, Meta(description=LIMIT_RULES["per"])] | None = None

@@ -26,26 +26,26 @@ _PROBLEMS = (errors.NotFound, errors.WrongState, errors.InvalidField)
 _JSON = "application/json"
 
 
-class CompleteFields(Struct, frozen=True, kw_only=True):
+class CompleteFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came out."""
 
     result: JsonText | None = None  # shown as the body of the job's response
 
 
-class CompleteJson(Struct, frozen=True, kw_only=True):
+class CompleteJson(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came out."""
 
     result: Annotated[answers.Json, Meta(description="any JSON")] = None
 
 
-class FailFields(Struct, frozen=True, kw_only=True):
+class FailFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What went wrong."""
 
     error: Annotated[str, Meta(min_length=1, description="a text, of which 500 characters are kept")] | None = None
     retry: Annotated[bool, Meta(description="true, or false where no other try would help")] = True
 
 
-class HeartbeatFields(Struct, frozen=True, kw_only=True):
+class HeartbeatFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """That it goes on, and how far it has come."""
 
     lease: (

@@ -13,7 +13,7 @@ from ..request import RUN_AT_MAX_MS
 from ..store.base import Pause
 
 
-class UntilFields(Struct, frozen=True, kw_only=True):
+class UntilFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long something stands still; for good where neither is given."""
 
     for_: (

@@ -54,6 +54,21 @@ def test_every_operation_says_what_it_is_for():
             assert all(response["description"] for response in operation["responses"].values()), (method, path)
 
 
+def test_no_body_has_fields_that_are_not_named():
+    """As every handler refuses them."""
+    document = json.loads(DOCUMENT)
+    schemas = document["components"]["schemas"]
+    bodies = [
+        content["schema"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    ]
+    named = {schema["$ref"].rpartition("/")[2] for schema in bodies if "$ref" in schema}
+    assert {"LimitFields", "QueueJson", "EditRequest", "HeartbeatFields"} <= named
+    assert [name for name in sorted(named) if schemas[name].get("additionalProperties") is not False] == []
+
+
 # -- the node keeps to it
 
 

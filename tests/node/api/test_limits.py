@@ -185,3 +185,28 @@ async def test_an_empty_bucket_lets_the_next_go_by_itself_and_is_counted(api, ta
     async with asyncio.timeout(5):
         while (await api.get("/limits"))["limits"]:  # until its bucket is full
             await api.get(f"/job/{await api.add(f'{target.url}/ok')}/wait")
+
+
+@pytest.mark.parametrize("way", [{"limit": LIMIT}, {"queue": "one"}], ids=["key", "queue"])
+@pytest.mark.parametrize("end", ["complete", "fail", "cancel"])
+async def test_the_end_of_an_accepted_job_lets_the_next_of_its_limit_go_by_itself(api, target, end, way):
+    await api.ask("PUT", "/queues/one?concurrency=1")
+    first, second = [await api.add(f"{target.url}/{path}", **way) for path in ("accept", "ok")]
+    async with asyncio.timeout(5):
+        while (await api.get(f"/job/{first}"))["lease_until"] is None:
+            await asyncio.sleep(0.005)
+    assert (await reason(api, second))[0] == "limit"
+    told = {"json": {"error": "x"}} if end == "fail" else {}
+    answer = await api.ask("POST", f"/job/{first}/{end}", headers={"TaskPusher-Token": target.tokens[first]}, **told)
+    assert answer.status == 200
+    assert (await api.get(f"/job/{second}/wait?timeout=3"))["state"] == "completed"
+
+
+async def test_a_word_before_the_answer_lets_the_next_of_its_limit_go_at_once(api, target):
+    first, second = [await api.add(f"{target.url}/{path}", limit=LIMIT) for path in ("hang", "ok")]
+    async with asyncio.timeout(5):
+        while first not in target.tokens:
+            await asyncio.sleep(0.005)
+    answer = await api.ask("POST", f"/job/{first}/complete", headers={"TaskPusher-Token": target.tokens[first]})
+    assert answer.status == 200
+    assert (await api.get(f"/job/{second}/wait?timeout=3"))["state"] == "completed"

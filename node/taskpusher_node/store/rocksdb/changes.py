@@ -101,6 +101,7 @@ class Changes:
         """Write the head that a job is left with whose target had accepted it."""
         self._book.handed.end(handed)
         self._book.free_gates(handed)
+        self._book.events.woke()  # no call ends with it, by which those behind the gates would be looked at
         self._book.keep_attempt(self._commit.batch(), handed.id, handed.head)
         self.replace(handed.id, handed.spec, handed.head, head)
 

@@ -100,6 +100,7 @@ class Handing:
         self._book.count_call(call.spec.queue, Verdict(State.RUNNING, ended.attempt))
         self._book.count_report(call.spec.queue, ended)
         self._changes.end_call(call, settled(call.head, ended, now_ms))
+        self._book.events.woke()  # what it held is free, though the call goes on
 
     def _take_late(self, handed: Handed, report: Report, now_ms: int) -> None:
         if isinstance(report, Heartbeat):
