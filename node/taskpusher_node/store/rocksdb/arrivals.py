@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from taskpusher.job import Spec
+
 from ...lifecycle import HELD_BY_ORDER, HELD_BY_UNIQUE, Head, State, born, born_again, held_back
 from ..base import NewJob, Placed, Put, StoreUnknown
 from . import ends, followers, keys, records
@@ -44,8 +46,6 @@ class Arrivals:
                 return first
         if not book.may_have(job.spec.queue, self._max_queues):
             return Placed(Put.NO_QUEUE, job.uid)
-        if job.spec.limit is not None:
-            book.gates.renumber(job.spec.limit)
         head = born(book.next_seq(), job.added_ms, job.due_ms, job.spec.ttl_s)
         if is_tied(job.spec):
             met = self._meet(job, head)
@@ -53,12 +53,18 @@ class Arrivals:
                 self._repeats.stand_for(self._commit.batch(), job, met)
                 return met
             head = met
+        self._renumber(job.spec)
         batch = self._commit.batch()
         if may_repeat:
             self._repeats.enter(batch, job, job_id)
         book.bear(batch, job_id, records.Birth(job.added_ms, head, job.spec))
         self._commit.after_flush(book.announce, (job_id, job.spec, head))
         return Placed(Put.CREATED, job.uid)
+
+    def _renumber(self, spec: Spec) -> None:
+        """Let the numbers of an add whose fields are taken be those of its limit key."""
+        if spec.limit is not None:
+            self._book.gates.renumber(spec.limit)
 
     def _meet(self, job: NewJob, head: Head) -> Head | Placed:
         """Return the head that a job with ties begins with, or which job stands for it."""
@@ -105,6 +111,7 @@ class Arrivals:
 
     def _replace(self, job_id: bytes, job: NewJob, fresh: Head) -> None:
         """Let a job that does not run take the fields of an add; in its ordered line it goes to the end."""
+        self._renumber(job.spec)
         book, batch = self._book, self._commit.batch()
         self._commit.hides_changes = True
         birth = book.birth(job_id)

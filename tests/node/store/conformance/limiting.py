@@ -33,6 +33,14 @@ class LimitKeys:
             await bench.add(queue=f"q{n % 2}", host=f"h{n % 3}:80", priority=n % 2, limit=("k", 2))
         assert len(await bench.claim(10)) == 2
 
+    async def test_an_add_whose_fields_are_not_taken_says_nothing_of_the_limit(self, bench: Bench):
+        await bench.add(limit=("k", 1), unique="t", on_conflict="keep")
+        await bench.put(bench.job(limit=("k", 5), unique="t", on_conflict="keep"))
+        assert numbers(bench) == (1, None)
+        await bench.put(bench.job(limit=("k", 5), unique="t", on_conflict="replace"))
+        await bench.kill_and_reopen()
+        assert numbers(bench) == (5, None)
+
     @pytest.mark.parametrize("kill", [False, True])
     async def test_a_limit_holds_over_a_restart(self, bench: Bench, kill: bool):  # noqa: FBT001
         uids = await bench.add_many(5, limit=("k", 2))
