@@ -63,8 +63,8 @@ class Arrivals:
 
     def _renumber(self, spec: Spec) -> None:
         """Let the numbers of an add whose fields are taken be those of its limit key."""
-        if spec.limit is not None:
-            self._book.gates.renumber(spec.limit)
+        if spec.limit is not None and self._book.gates.renumber(spec.limit):
+            self._book.events.woke()  # of those that wait already, whatever becomes of this one
 
     def _meet(self, job: NewJob, head: Head) -> Head | Placed:
         """Return the head that a job with ties begins with, or which job stands for it."""

@@ -137,11 +137,13 @@ class Gates:
         gate = self.keys.get(key)
         return self.key(Limit(key)) if gate is None else gate
 
-    def renumber(self, limit: Limit) -> None:
-        """The newest job of a key says what holds from now on, unless that is pinned."""
+    def renumber(self, limit: Limit) -> bool:
+        """The newest job of a key says what holds from now on, unless that is pinned; tells whether it opens the gate."""
         gate = self.key(limit)
+        was_shut = gate.shut
         if not gate.pinned:
             self.number(gate, limit.concurrency, limit.rate, limit.per)
+        return was_shut and not gate.shut
 
     def number(self, gate: Gate, concurrency: int | None, rate: float | None, per: float) -> None:
         """Give a gate its numbers; its bucket keeps what it holds, as far as that fits."""

@@ -41,6 +41,14 @@ class LimitKeys:
         await bench.kill_and_reopen()
         assert numbers(bench) == (5, None)
 
+    async def test_numbers_of_a_later_job_wake_those_that_wait(self, bench: Bench):
+        uids = await bench.add_many(2, limit=("k", 1))
+        assert await bench.claim_uids(10) == uids[:1]
+        woke = bench.heard.woke
+        await bench.add(limit=("k", 5), delay_ms=500)
+        assert bench.heard.woke > woke
+        assert await bench.claim_uids(10) == uids[1:]
+
     @pytest.mark.parametrize("kill", [False, True])
     async def test_a_limit_holds_over_a_restart(self, bench: Bench, kill: bool):  # noqa: FBT001
         uids = await bench.add_many(5, limit=("k", 2))
