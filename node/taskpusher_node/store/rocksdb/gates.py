@@ -138,7 +138,7 @@ class Gates:
         return self.key(Limit(key)) if gate is None else gate
 
     def renumber(self, limit: Limit) -> bool:
-        """The newest job of a key says what holds from now on, unless that is pinned; tells whether it opens the gate."""
+        """Let the newest job of a key say what holds, unless that is pinned; tells whether it opens the gate."""
         gate = self.key(limit)
         was_shut = gate.shut
         if not gate.pinned:
