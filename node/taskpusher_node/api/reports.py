@@ -17,6 +17,7 @@ from ..reports import Completed, Failed, Heartbeat, Report
 from ..store.base import Settled, Store, Token
 from ..why import call_is_over
 from . import answers
+from .problems import no_job
 
 S = TypeVar("S", bound=Struct)
 
@@ -121,7 +122,7 @@ class ReportsApi:
         settled = await self._store.report(token, report)
         view = self._store.get(token.uid)
         if view is None:
-            raise errors.NotFound(f"there is no job {token.uid[:100]}")
+            raise no_job(token.uid)
         head = view.head
         if settled is Settled.FENCED:
             ended = codec.to_time(head.ended_ms)
