@@ -11,6 +11,7 @@ from .processes import COMMAND, NodeProcess, health_times, until, without
 
 PAUSED = {"url": "http://127.0.0.1:1/"}
 HEALTH_WITHIN_S = 0.1
+SLOW_FLUSH_US = 300_000  # three times as long, so that who waits for one is told from who does not
 MIB = 1 << 20
 
 
@@ -107,9 +108,9 @@ async def test_a_node_that_swallowed_the_error_would_acknowledge_what_was_never_
 
 
 async def slow_answers(http: aiohttp.ClientSession, node: NodeProcess) -> tuple[float, set[int]]:
-    """Return what share of looks at /health took long while flushes take 100 ms, and how the adds meanwhile ended."""
+    """Return what share of looks at /health took long while flushes are slow, and how the adds meanwhile ended."""
     await start_paused(http, node)
-    async with injected(node, "fdatasync:delay_exit=100000"):
+    async with injected(node, f"fdatasync:delay_exit={SLOW_FLUSH_US}"):
         adding = asyncio.create_task(push_some(http, node, 8))
         looks = await health_times(node, adding.done, http=http)
     outcomes = await adding
