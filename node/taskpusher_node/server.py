@@ -26,6 +26,7 @@ from taskpusher.contract import routes
 from taskpusher.exposition import Exposition, HttpTally
 from taskpusher.guard import Guard
 from taskpusher.origin import Origins
+from taskpusher.page import Page
 from taskpusher.settings import Loaded
 from taskpusher.systemd import ServiceManager
 
@@ -111,6 +112,7 @@ class _Node:
         self._stalled_at = 0.0
         self._http: web.AppRunner | None = None
         self._http_tally = HttpTally()
+        self._page = Page()
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
     async def run(self) -> int:
@@ -251,6 +253,7 @@ class _Node:
             BackupApi(store, config.backup_dir, unix_ms),
             MetricsApi(Exposition(metrics.collect, self._http_tally.collect)),
             ContractApi(),
+            self._page,
         ):
             app.add_routes(routes(part))
         return app
@@ -260,7 +263,7 @@ class _Node:
             raise errors.Starting("the store is being opened", retry_after_s=1)
 
         app = web.Application(client_max_size=self._config.max_request_bytes)
-        app.add_routes([*routes(HealthApi(self._status)), web.route("*", "/{path:.*}", not_yet)])
+        app.add_routes([*routes(HealthApi(self._status)), *routes(self._page), web.route("*", "/{path:.*}", not_yet)])
         return app
 
     async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:

@@ -16,7 +16,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})  # nothing changes state on them
 NAME_MAX = 64
 
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_PUSH_READS = re.compile(r"/job/[^/]+(/wait)?")
+_PUSH_READS = re.compile(r"/job/[^/]+(/wait)?|/|/tasks(/.*)?")
 _CHALLENGE = 'realm="TaskPusher", charset="UTF-8"'
 
 
@@ -43,7 +43,7 @@ class Role(StrEnum):
 
 _READ, _ADMIN = Role.READ, Role.ADMIN  # looking a member up costs more than all else on this page
 _ALLOWS = {
-    Role.PUSH: "POST /add, GET /job/{uid} and GET /job/{uid}/wait",
+    Role.PUSH: "POST /add, GET /job/{uid}, GET /job/{uid}/wait and the page",
     Role.READ: "every GET",
     Role.ADMIN: "everything",
 }

@@ -34,7 +34,7 @@ _BEHIND_THE_DOOR: tuple[type[Problem], ...] = (
     errors.Stalled,
 )
 _OF_CHANGES: tuple[type[Problem], ...] = (errors.CrossSite, errors.UnsupportedMediaType, errors.UnknownOutcome)
-_IN_PATH = re.compile(r"\{(\w+)\}")
+_IN_PATH = re.compile(r"\{(\w+)(?::[^}]*)?\}")  # what follows the colon is a rule of the router's
 
 
 def document(description: str, operations: Iterable[Operation], path_fields: Mapping[str, Any]) -> Json:
@@ -43,7 +43,8 @@ def document(description: str, operations: Iterable[Operation], path_fields: Map
     schemas = _Schemas(found, path_fields)
     paths: Json = {}
     for operation in found:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+        path = _IN_PATH.sub(r"{\1}", operation.path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "TaskPusher", "version": __version__, "description": description},
@@ -107,7 +108,7 @@ class _Schemas:
 
 
 def _operation(operation: Operation, schemas: _Schemas) -> Json:
-    name = "_".join([operation.method.lower(), *re.findall(r"\w+", operation.path)])
+    name = "_".join([operation.method.lower(), *re.findall(r"\w+", _IN_PATH.sub(r"\1", operation.path))])
     described: Json = {"operationId": name, "summary": operation.summary, "responses": {}}
     if operation.open:
         described["security"] = []

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from taskpusher.access import Role
 from taskpusher.job import OnConflict
 
 from ..lifecycle import State
@@ -364,13 +365,14 @@ class Series(TypedDict):
 
 
 class Stats(TypedDict):
-    """How the node is doing; with the series of a range where one was asked for."""
+    """How the node is doing, and the role of who asks; with the series of a range where one was asked for."""
 
     now: Time | None
     states: Counts
     oldest_waiting: Time | None
     slots: Slots
     rates: RatesTold
+    role: Role
     range: NotRequired[Range]
     step: NotRequired[int]
     series: NotRequired[Series]

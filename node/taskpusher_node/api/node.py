@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from taskpusher import __version__, codec
 from taskpusher.contract import operation, operations
 from taskpusher.fields import of_query
-from taskpusher.web import json_response
+from taskpusher.web import ROLE, json_response
 
 from ..rates import Range, Rates
 from ..status import Phase, Status
@@ -82,6 +82,7 @@ class NodeApi:
             "oldest_waiting": codec.to_time(self._store.oldest_waiting_ms()),
             "slots": {"busy": busy, "limit": limit},
             "rates": shapes.rates(self._rates.per_second()),
+            "role": request[ROLE],
         }
         if name is not None:
             step_s, buckets = self._rates.series(name)

@@ -10,6 +10,7 @@ from taskpusher.access import Role
 from taskpusher.contract import operation, operations
 from taskpusher.job import QueueName
 from taskpusher.openapi import document
+from taskpusher.page import Page
 
 from ..placing import TEXT_RULE
 from ..urls import HOST_RULE
@@ -41,6 +42,7 @@ _PATH_FIELDS = {
     "name": QueueName,
     "key": Annotated[str, Meta(description=TEXT_RULE)],
     "host": Annotated[str, Meta(description=HOST_RULE)],
+    "file": Annotated[str, Meta(description="where it is in the page's folder")],
 }
 
 
@@ -68,6 +70,7 @@ PARTS = (
     BackupApi,
     MetricsApi,
     ContractApi,
+    Page,
 )
 DOCUMENT = codec.to_json(
     document(_DESCRIPTION, (found for part in PARTS for _, found in operations(part)), _PATH_FIELDS)

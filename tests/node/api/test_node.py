@@ -92,16 +92,16 @@ async def test_a_stalled_or_failed_node_says_so(api):
     api.node._status.failure = None
 
 
-async def test_while_the_store_is_opened_only_health_and_ready_answer(api):
+async def test_while_the_store_is_opened_only_health_ready_and_the_page_answer(api):
     sock = socket.create_server(("127.0.0.1", 0))
     runner = await api.node._start_http([sock], api.node._starting_app())
     async with aiohttp.ClientSession(f"http://127.0.0.1:{sock.getsockname()[1]}") as http:
-        for method, path in [("POST", "/add"), ("GET", "/stats"), ("GET", "/"), ("PUT", "/x/y")]:
+        for method, path in [("POST", "/add"), ("GET", "/stats"), ("GET", "/x"), ("PUT", "/x/y")]:
             async with http.request(method, path) as answer:
                 body = await answer.json(content_type=None)
                 checked(answer.status, answer.headers, body, answer.content_type)
                 assert (answer.status, body["type"], answer.headers["Retry-After"]) == (503, "starting", "1")
-        for path in ("/health", "/ready"):
+        for path in ("/health", "/ready", "/tasks", "/tasks/main.js"):
             async with http.get(path) as answer:
                 assert answer.status == 200  # the status of this node
     await runner.cleanup()
@@ -143,7 +143,7 @@ async def test_stats_have_the_series_of_a_range(api, target, name, step, length)
 
 
 async def test_stats_without_a_range_have_no_series(api):
-    assert (await api.get("/stats")).keys() == {"now", "states", "oldest_waiting", "slots", "rates"}
+    assert (await api.get("/stats")).keys() == {"now", "states", "oldest_waiting", "slots", "rates", "role"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from .harness import Api
 SECRETS = {role: f"secret-of-{role}" for role in Role}
 PUSHES = {("POST", "/add"), ("GET", "/job/{uid}"), ("HEAD", "/job/{uid}")}
 PUSHES |= {("GET", "/job/{uid}/wait"), ("HEAD", "/job/{uid}/wait")}
+PUSHES |= {(method, path) for method in ("GET", "HEAD") for path in ("/", "/tasks", "/tasks/{file}")}
 BY_TOKEN = {("POST", f"/job/{{uid}}/{verb}") for verb in ("complete", "fail", "heartbeat")}  # a header of their own
 OPEN = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready")}
 
@@ -70,6 +71,12 @@ async def test_a_path_that_no_route_has_is_not_told_to_who_may_not_ask(locked):
     assert await _refusals(locked, "POST", "/what") == {"nobody": 401, "push": 403, "read": 403}
     assert await _refusals(locked, "GET", "/health/") == {"nobody": 401, "push": 403}
     assert await _refusals(locked, "DELETE", "/health") == {"nobody": 401, "push": 403, "read": 403}
+
+
+async def test_stats_tell_the_role_of_who_asks(locked):
+    for role in (Role.READ, Role.ADMIN):
+        answer = await locked.ask("GET", "/stats", headers={"Authorization": f"Bearer {SECRETS[role]}"})
+        assert answer.body["role"] == role
 
 
 async def test_who_pushes_may_add_read_its_job_and_wait_for_it(locked, target):

@@ -1,0 +1,62 @@
+/**
+ * What just happened, in words that are read out as well, with a way on where there is one.
+ *
+ * @typedef {{label: string, href?: string, run?: () => void}} Way a link, or an undo
+ */
+
+import { h, icon } from "./dom.js";
+import { Problem } from "./api.js";
+
+const STAYS_MS = 8_000;
+const MOST = 3;
+
+const said = h("div", { class: "notices", role: "status", "aria-live": "polite" });
+const alerts = h("div", { class: "notices", role: "alert" });
+
+/** @param {Element} root where notices stand; it must be there before the first one, or readers miss that */
+export function start(root) {
+  root.append(said, alerts);
+}
+
+/** @param {string} text @param {Way} [way] */
+export function say(text, way) {
+  const note = add(said, text, way);
+  let timer = setTimeout(() => note.remove(), STAYS_MS);
+  note.addEventListener("pointerenter", () => clearTimeout(timer));
+  note.addEventListener("focusin", () => clearTimeout(timer));
+  note.addEventListener("pointerleave", () => {
+    timer = setTimeout(() => note.remove(), STAYS_MS);
+  });
+}
+
+/** Tell a failure; it stays until it is closed. @param {unknown} error @param {string} [doing] what was tried */
+export function fail(error, doing) {
+  if (error instanceof DOMException && error.name === "AbortError") return;
+  if (!(error instanceof Problem)) console.error(error);
+  const text = error instanceof Problem ? inWords(error) : "The page has a fault; the console of the browser has more";
+  add(alerts, doing ? `${doing}: ${text}` : text).classList.add("failed");
+}
+
+/** @param {Problem} problem */
+export function inWords(problem) {
+  if (problem.errors.length > 0) return problem.errors.map(({ path, rule }) => `${path}: ${rule}`).join("; ");
+  return problem.detail ? `${problem.title}: ${problem.detail}` : problem.title;
+}
+
+/**
+ * @param {Element} region
+ * @param {string} text
+ * @param {Way} [way]
+ */
+function add(region, text, way) {
+  const close = h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => note.remove() }, icon("M4 4l8 8M12 4l-8 8"));
+  const run = () => {
+    note.remove();
+    way?.run?.();
+  };
+  const on = way && (way.href ? h("a", { href: way.href }, way.label) : h("button", { type: "button", class: "plain", onclick: run }, way.label));
+  const note = h("div", { class: "notice" }, h("p", null, text), on, close);
+  region.append(note);
+  while (region.children.length > MOST) region.firstElementChild?.remove();
+  return note;
+}

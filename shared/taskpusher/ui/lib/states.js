@@ -1,0 +1,40 @@
+/**
+ * The states of a job: their order, words, icons, and the time that listings go by. State is said by icon and word.
+ *
+ * @typedef {import("./types.js").State} State
+ * @typedef {"waiting_at" | "due_at" | "started_at" | "ended_at"} TimeName
+ * @typedef {{state: State, path: string, word: string, time: TimeName, when: string, icon: string}} StateInfo
+ */
+
+import { h, icon } from "./dom.js";
+
+/** @type {readonly StateInfo[]} `path` is how the API spells a listing of it */
+export const STATES = [
+  {
+    state: "waiting", path: "waiting", word: "Waiting", time: "waiting_at", when: "waiting since",
+    icon: "M4.5 2h7M4.5 14h7M5 2c0 3.5 6 5 6 12M11 2c0 3.5-6 5-6 12",
+  },
+  {
+    state: "scheduled", path: "scheduled", word: "Scheduled", time: "due_at", when: "due",
+    icon: "M8 1.8a6.2 6.2 0 1 0 .01 0M8 4.5V8l2.5 1.8",
+  },
+  { state: "running", path: "running", word: "Running", time: "started_at", when: "started", icon: "M5 3l7.5 5L5 13z" },
+  { state: "completed", path: "completed", word: "Completed", time: "ended_at", when: "ended", icon: "M3 8.5l3.4 3.4L13 4.6" },
+  { state: "error", path: "errors", word: "Errors", time: "ended_at", when: "ended", icon: "M8 1.8L14.6 13.6H1.4zM8 6v3.6M8 11.4v.2" },
+  {
+    state: "cancelled", path: "cancelled", word: "Cancelled", time: "ended_at", when: "ended",
+    icon: "M8 1.8a6.2 6.2 0 1 0 .01 0M3.7 12.3l8.6-8.6",
+  },
+];
+
+/** @param {string} name a state, or how a listing's path spells it */
+export function stateInfo(name) {
+  return STATES.find(({ state, path }) => state === name || path === name);
+}
+
+/** Return the icon and the word of a state. @param {string} name */
+export function stateMark(name) {
+  const known = stateInfo(name);
+  if (!known) return h("span", { class: "state" }, name); // of a newer node
+  return h("span", { class: `state state-${known.state}` }, icon(known.icon), known.word);
+}

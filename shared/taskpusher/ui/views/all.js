@@ -1,0 +1,2 @@
+// Every view by its name in the URL, one line each. `job` is shown in the panel beside the others.
+export { view as jobs } from "./jobs.js";
