@@ -3,7 +3,8 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -21,7 +22,7 @@ _CORRECT = (
 )
 
 
-_OTHERS = "Other commands: backup, check, config, openapi, restore; `taskpusher COMMAND --help` tells of each."
+_OTHERS = "Other commands: backup, check, config, demo, openapi, restore; `taskpusher COMMAND --help` tells of each."
 
 
 @click.command(cls=SettingsCommand, settings=Config, epilog=_OTHERS)
@@ -135,17 +136,27 @@ def _run(loaded: Loaded[Config], reload: Callable[[], Loaded[Config]]) -> Exit:
 
     from taskpusher.logs import configure  # noqa: PLC0415
 
-    from .server import CannotListen, ConfigError, serve  # noqa: PLC0415
-    from .store.base import StoreDamaged, StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415
+    from .server import serve  # noqa: PLC0415
 
     config = loaded.config
     configure(config.log_level)
     for warning in loaded.warnings:
         structlog.get_logger().warning("settings", advice=warning)
+    with ending(config, _CORRECT):
+        code = uvloop.run(serve(config, partial(_greet, config), reload))
+    return Exit(code)
+
+
+@contextmanager
+def ending(config: Config, correct: str) -> Iterator[None]:
+    """End the process where a node cannot run, and say why and what to do; `correct` says it of wrong settings."""
+    from .server import CannotListen, ConfigError  # noqa: PLC0415 - the same
+    from .store.base import StoreDamaged, StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415 - the same
+
     try:
-        return Exit(uvloop.run(serve(config, partial(_greet, config), reload)))
+        yield
     except (ConfigError, StoreRefused) as error:
-        end(Exit.CONFIG, str(error), _CORRECT)
+        end(Exit.CONFIG, str(error), correct)
     except StoreLocked as error:
         end(Exit.CONFIG, str(error), "stop that process, or give this one another --store")
     except StoreDamaged as error:

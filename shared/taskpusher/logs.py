@@ -62,10 +62,10 @@ class _Libraries(logging.Handler):
 
 
 def configure(level: str) -> None:
-    """Set up structlog for the process: `production` or `debug`."""
+    """Set up structlog for the process: `production`, `debug`, or `errors`, which are lines for people about errors."""
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     writer = LineWriter(sys.stdout.buffer)
-    if level == "debug":
+    if level != "production":
         structlog.configure(
             processors=[
                 structlog.processors.add_log_level,
@@ -75,7 +75,7 @@ def configure(level: str) -> None:
                 structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()),
                 _to_bytes,
             ],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if level == "debug" else logging.ERROR),
             logger_factory=lambda *_: writer,
             cache_logger_on_first_use=True,
         )

@@ -55,9 +55,10 @@ def test_the_readme_names_every_setting_with_its_default():
     assert {name: shown.get(name) for name in wanted} == wanted
 
 
-def test_help_imports_neither_server_nor_store():
+@pytest.mark.parametrize("args", [["--help"], ["demo", "--help"]])
+def test_help_imports_neither_server_nor_store(args):
     loaded = subprocess.run(
-        [sys.executable, "-X", "importtime", COMMAND, "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", COMMAND, *args], capture_output=True, text=True, check=True
     ).stderr
     assert not [
         name

@@ -1,4 +1,4 @@
-"""Log lines: JSON in production, for people in debug, and no control character for a terminal."""
+"""Log lines: JSON in production, for people in debug or about errors, and no control character for a terminal."""
 
 import asyncio
 import io
@@ -50,6 +50,13 @@ def test_debug_shows_them_in_tracebacks_too():
     assert b"ValueError: a\\x1b[31mred" in told
     assert b"\x1b" not in told
     assert b"most recent call last):\n" in told
+
+
+def test_errors_alone_can_be_shown():
+    script = SCRIPT.format(level="errors") + "\nlog.error('disk')"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert b"disk" in told
+    assert len(told.splitlines()) == 1
 
 
 async def test_lines_of_a_moment_are_written_together_and_a_warning_at_once():
