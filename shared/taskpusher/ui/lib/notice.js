@@ -12,10 +12,11 @@ const MOST = 3;
 
 const said = h("div", { class: "notices", role: "status", "aria-live": "polite" });
 const alerts = h("div", { class: "notices", role: "alert" });
+const works = h("div", { class: "notices" });
 
 /** @param {Element} root where notices stand; it must be there before the first one, or readers miss that */
 export function start(root) {
-  root.append(said, alerts);
+  root.append(works, said, alerts);
 }
 
 /** @param {string} text @param {Way} [way] */
@@ -35,6 +36,30 @@ export function fail(error, doing) {
   if (!(error instanceof Problem)) console.error(error);
   const text = error instanceof Problem ? inWords(error) : "The page has a fault; the console of the browser has more";
   add(alerts, doing ? `${doing}: ${text}` : text).classList.add("failed");
+}
+
+/**
+ * Show something that takes a while, as far as it is, with a button that stops it; it stays until it is closed.
+ *
+ * @param {string} text
+ */
+export function working(text) {
+  const words = h("p", null, text);
+  const bar = h("progress", { "aria-label": text });
+  const work = { stopped: false, update, close: () => note.remove() };
+  const stop = h("button", { type: "button", onclick: stopIt }, "Stop");
+  const note = h("div", { class: "notice working" }, h("div", null, words, bar), stop);
+  function stopIt() {
+    work.stopped = true;
+    stop.disabled = true;
+  }
+  /** @param {string} text @param {number} [share] how much of it is done; where it is not given nobody knows */
+  function update(text, share) {
+    words.textContent = text;
+    if (share !== undefined) bar.value = share;
+  }
+  works.append(note);
+  return work;
 }
 
 /** @param {Problem} problem */
