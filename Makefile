@@ -1,4 +1,4 @@
-# What a newcomer needs: `make run` and `make test`. Everything goes into .venv and Debian's packages.
+# What a newcomer needs: `make run` and `make test`. Everything goes into .venv, node_modules and Debian's packages.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -26,6 +26,15 @@ $(VENV)/installed: pyproject.toml uv.lock
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --quiet --active --locked --inexact
 	@touch $@
 
+# What checks the page's JavaScript, and only that: neither `make run` nor the wheel needs Node.js.
+node_modules/installed: package.json package-lock.json
+	@command -v npm >/dev/null || { \
+	    echo "The page's JavaScript is checked with Node.js, which is installed now"; \
+	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends nodejs npm; }
+	@echo "Installing into node_modules ..."
+	@npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
 test-packages:
 	@PATH=$$PATH:/usr/sbin; missing=""; for package in $(TEST_PACKAGES); do \
 	    command -v $${package%:*} >/dev/null || missing="$$missing $${package#*:}"; done; \
@@ -37,11 +46,13 @@ test-packages:
 test: install test-packages  ## install what the tests need and run them all
 	$(BIN)/python -m pytest
 
-check: install  ## lint, format, types, floors
+check: install node_modules/installed  ## lint, format, types, floors; the page's JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	node_modules/.bin/tsc
+	node_modules/.bin/eslint --max-warnings=0 shared/taskpusher/ui
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -52,4 +63,4 @@ lock:  ## after a change of dependencies; what is installed follows with the nex
 	$(BIN)/uv lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -43,7 +43,7 @@ async function ask(method, path, { signal, body }) {
   try {
     answer = await fetch(path, init);
     said = await answer.text();
-  } catch (error) {
+  } catch {
     signal?.throwIfAborted();
     throw new Problem({ type: "no-answer", title: "No answer", status: 0, detail: "The node does not answer" });
   }
