@@ -118,7 +118,7 @@ async function poll(signal) {
   signal.throwIfAborted();
   for (const result of shown) tell(result);
   if (known.problem) throw known.problem;
-  if (!learned()) await learnContract();
+  if (!learned() && (await learn())) showAnew();
 }
 
 /** Tell the failure of a view, but not what the health line says already. @param {PromiseSettledResult<void>} result */
@@ -153,29 +153,19 @@ async function askStats(signal) {
 
 /** @param {import("./lib/types.js").Role | null} role */
 function takeRole(role) {
-  if (role === getRole()) return;
+  const before = getRole();
   setRole(role);
-  showAnew();
+  if (role !== before && (before !== null || role !== "admin")) showAnew();
 }
 
-async function learnContract() {
-  try {
-    await learn();
-  } catch {
-    return; // at the next poll again
-  }
-  showAnew();
-  polling.now();
-}
 
 const polling = new Poll(poll);
 
 function pauseButton() {
   const button = h("button", { type: "button", class: "plain", onclick: toggle });
   function draw() {
-    put(button, icon(polling.paused ? PLAY : PAUSE));
-    button.setAttribute("aria-label", polling.paused ? "Go on" : "Pause");
-    button.setAttribute("aria-pressed", String(polling.paused));
+    put(button, icon(polling.paused ? PLAY : PAUSE), polling.paused ? " Paused" : null);
+    button.setAttribute("aria-label", polling.paused ? "Paused: go on" : "Pause");
     button.title = polling.paused ? "Go on (p)" : "Pause: what is shown stays as it is (p)";
   }
   function toggle() {
@@ -187,6 +177,12 @@ function pauseButton() {
   return button;
 }
 
+/** Go to another view by keyboard, and take the focus along. @param {address.Changes} changes */
+function goTo(changes) {
+  address.go({ ...changes, job: null });
+  place("view").focus({ preventScroll: true });
+}
+
 function frame() {
   const brand = h("a", { class: "brand", href: location.pathname }, "TaskPusher");
   const help = h("button", { type: "button", class: "plain", title: "Keys (?)", "aria-label": "Keys", onclick: keys.help }, "?");
@@ -195,12 +191,12 @@ function frame() {
   place("top").append(bar, parts.numbers.node);
   place("nav").append(parts.nav.node);
   STATES.forEach(({ path, word }, index) => {
-    keys.on(`g ${STATE_KEYS[index]}`, `Go to ${word.toLowerCase()}`, () => address.go({ view: "jobs", state: path, job: null }));
+    keys.on(`g ${STATE_KEYS[index]}`, `Go to ${word.toLowerCase()}`, () => goTo({ view: "jobs", state: path }));
   });
   for (const [name, letter] of others) {
-    keys.on(`g ${letter}`, `Go to ${VIEWS[name]?.title.toLowerCase()}`, () => address.go({ view: name, job: null }));
+    keys.on(`g ${letter}`, `Go to ${VIEWS[name]?.title.toLowerCase()}`, () => goTo({ view: name }));
   }
-  keys.on("Escape", "Close the job", () => address.go({ job: null }));
+  if ("job" in VIEWS) keys.on("Escape", "Close the job", () => address.go({ job: null }));
 }
 
 notice.start(place("notices"));

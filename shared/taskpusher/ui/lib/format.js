@@ -61,8 +61,15 @@ export function bytes(size) {
 export function relative(time) {
   const ago_s = (now() - Date.parse(time)) / 1000;
   if (Math.abs(ago_s) < 1) return "now";
-  const units = duration(Math.round(Math.abs(ago_s)));
+  const units = duration(coarse(Math.abs(ago_s)));
   return ago_s > 0 ? `${units} ago` : `in ${units}`;
+}
+
+/** Leave out what would change at every look: seconds of minutes, hours of days. @param {number} seconds */
+function coarse(seconds) {
+  if (seconds < 60) return Math.round(seconds);
+  const unit = seconds < 86_400 ? 60 : 86_400;
+  return Math.floor(seconds / unit) * unit;
 }
 
 /** @param {string} time */

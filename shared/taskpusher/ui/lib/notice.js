@@ -74,6 +74,9 @@ export function inWords(problem) {
  * @param {Way} [way]
  */
 function add(region, text, way) {
+  for (const other of region.children) {
+    if (other.querySelector("p")?.textContent === text) other.remove(); // what fails at every poll is told once
+  }
   const close = h("button", { type: "button", class: "plain", "aria-label": "Close", onclick: () => note.remove() }, icon("M4 4l8 8M12 4l-8 8"));
   const run = () => {
     note.remove();

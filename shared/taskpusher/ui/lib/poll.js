@@ -2,11 +2,13 @@
  * Polling: one at a time, every two seconds while the page is visible, slower while the node is down, not while paused.
  */
 
+import { Problem } from "./api.js";
+
 const EVERY_MS = 2_000;
 const DOWN_MAX_MS = 5_000;
 
 export class Poll {
-  /** @param {(signal: AbortSignal) => Promise<void>} work throws when the node does not answer */
+  /** @param {(signal: AbortSignal) => Promise<void>} work throws a Problem, of which it has told, when the node does not answer */
   constructor(work) {
     this._work = work;
     this._wait_ms = EVERY_MS;
@@ -49,11 +51,13 @@ export class Poll {
     this._running = mine;
     try {
       await this._work(mine.signal);
+      if (this._running !== mine) return;
       this._wait_ms = EVERY_MS;
-    } catch {
-      this._wait_ms = Math.min(this._wait_ms * 1.5, DOWN_MAX_MS); // who works tells of it
+    } catch (error) {
+      if (this._running !== mine) return; // it was broken off
+      if (!(error instanceof Problem)) reportError(error);
+      this._wait_ms = Math.min(this._wait_ms * 1.5, DOWN_MAX_MS);
     }
-    if (this._running !== mine) return;
     this._running = null;
     this._plan(this._wait_ms);
   }

@@ -3,12 +3,12 @@
  *
  * @typedef {import("./types.js").State} State
  * @typedef {"waiting_at" | "due_at" | "started_at" | "ended_at"} TimeName
- * @typedef {{state: State, path: string, word: string, time: TimeName, when: string, icon: string}} StateInfo
+ * @typedef {{state: State, path: string, word: string, one?: string, time: TimeName, when: string, icon: string}} StateInfo
  */
 
 import { h, icon } from "./dom.js";
 
-/** @type {readonly StateInfo[]} `path` is how the API spells a listing of it */
+/** @type {readonly StateInfo[]} `path` is how the API spells a listing of it, `word` its title, `one` what a job in it is */
 export const STATES = [
   {
     state: "waiting", path: "waiting", word: "Waiting", time: "waiting_at", when: "waiting since",
@@ -20,7 +20,7 @@ export const STATES = [
   },
   { state: "running", path: "running", word: "Running", time: "started_at", when: "started", icon: "M5 3l7.5 5L5 13z" },
   { state: "completed", path: "completed", word: "Completed", time: "ended_at", when: "ended", icon: "M3 8.5l3.4 3.4L13 4.6" },
-  { state: "error", path: "errors", word: "Errors", time: "ended_at", when: "ended", icon: "M8 1.8L14.6 13.6H1.4zM8 6v3.6M8 11.4v.2" },
+  { state: "error", path: "errors", word: "Errors", one: "Error", time: "ended_at", when: "ended", icon: "M8 1.8L14.6 13.6H1.4zM8 6v3.6M8 11.4v.2" },
   {
     state: "cancelled", path: "cancelled", word: "Cancelled", time: "ended_at", when: "ended",
     icon: "M8 1.8a6.2 6.2 0 1 0 .01 0M3.7 12.3l8.6-8.6",
@@ -32,9 +32,9 @@ export function stateInfo(name) {
   return STATES.find(({ state, path }) => state === name || path === name);
 }
 
-/** Return the icon and the word of a state. @param {string} name */
-export function stateMark(name) {
+/** Return the icon and the word of a state. @param {string} name @param {{listing?: boolean}} [how] of the listing */
+export function stateMark(name, { listing = false } = {}) {
   const known = stateInfo(name);
   if (!known) return h("span", { class: "state" }, name); // of a newer node
-  return h("span", { class: `state state-${known.state}` }, icon(known.icon), known.word);
+  return h("span", { class: `state state-${known.state}` }, icon(known.icon), listing ? known.word : (known.one ?? known.word));
 }

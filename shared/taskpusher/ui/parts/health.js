@@ -4,11 +4,14 @@
  * @typedef {import("../lib/types.js").Ready} Ready
  * @typedef {{ready: Ready | null, problem: import("../lib/api.js").Problem | null, running: number, missing: string[]}} Known
  *   what is known: the last answer of /ready, and why the numbers could not be had
- * @typedef {{tone: "ok" | "busy" | "bad", said: string, advice: string}} Words
+ * @typedef {{tone: "ok" | "busy" | "bad", said: string, advice: string, drained?: boolean}} Words
  */
 
+import { post } from "../lib/api.js";
 import { h, icon, put, text } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
+import { say } from "../lib/notice.js";
+import { act } from "../lib/role.js";
 
 const ICONS = {
   ok: "M3 8.5l3.4 3.4L13 4.6",
@@ -21,9 +24,10 @@ export function health() {
   const mark = h("span", { class: "health-mark" });
   const said = h("strong");
   const advice = h("span", { class: "health-advice" });
+  const acts = h("span", { class: "health-acts" });
   const warnings = h("ul", { class: "health-warnings" });
-  const line = h("p", { class: "health-line", role: "status" }, mark, said, " ", advice);
-  const node = h("div", { class: "health" }, line, warnings);
+  const line = h("p", { class: "health-line", role: "status" }, mark, said, " ", advice, " ");
+  const node = h("div", { class: "health" }, h("div", { class: "health-now" }, line, acts), warnings);
   let tone = "";
   /** @param {Known} known */
   function update(known) {
@@ -33,6 +37,7 @@ export function health() {
       node.dataset.tone = tone;
       put(mark, icon(ICONS[words.tone]));
     }
+    if (Boolean(words.drained) !== acts.hasChildNodes()) put(acts, words.drained && act("Take new jobs again", "POST", "/resume", resume));
     text(said, words.said);
     text(advice, words.advice);
     const told = Object.entries(known.problem ? {} : (known.ready?.warnings ?? {}));
@@ -41,6 +46,11 @@ export function health() {
     }
   }
   return { node, update };
+}
+
+async function resume() {
+  await post("resume");
+  say("The node takes new jobs again");
 }
 
 /**
@@ -60,7 +70,7 @@ export function inWords({ ready, problem, running, missing }) {
     case "starting":
       return { tone: "busy", said: "Starting", advice: "The store is being opened; wait" };
     case "draining":
-      return { tone: "busy", said: "Draining: no new jobs are taken", advice: "POST /resume takes them again" };
+      return { tone: "busy", said: "Draining: no new jobs are taken", advice: "All else goes on", drained: true };
     case "stopping":
       return { tone: "busy", said: `Stopping: ${plural(running, "call")} running`, advice: "New jobs are kept for the next start" };
     case "stalled":

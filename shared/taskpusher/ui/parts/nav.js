@@ -14,7 +14,7 @@ import { STATES, stateMark } from "../lib/states.js";
 export function nav(views) {
   const states = STATES.map(({ state, path }) => {
     const number = h("span", { class: "nav-count" });
-    return { state, path, number, link: h("a", { class: "nav-link" }, stateMark(state), number) };
+    return { state, path, number, link: h("a", { class: "nav-link" }, stateMark(state, { listing: true }), number) };
   });
   const others = views.map(({ name, title }) => ({ name, link: h("a", { class: "nav-link" }, title) }));
   const lists = [
@@ -33,6 +33,7 @@ export function nav(views) {
       attr(link, "href", address.href({ view: name, job: null }));
       attr(link, "aria-current", now.view === name ? "page" : null);
     }
+    for (const list of lists) bring(list);
   }
 
   /** @param {Counts} counts */
@@ -40,4 +41,12 @@ export function nav(views) {
     for (const { state, number } of states) text(number, count(counts[state] ?? 0));
   }
   return { node, at, update };
+}
+
+/** On a narrow screen a list is one row: bring the way to what is shown into sight. @param {HTMLElement} list */
+function bring(list) {
+  const link = list.querySelector("[aria-current]");
+  if (!link) return;
+  const [row, one] = [list.getBoundingClientRect(), link.getBoundingClientRect()];
+  if (one.left < row.left || one.right > row.right) list.scrollLeft += one.left - row.left - (row.width - one.width) / 2;
 }

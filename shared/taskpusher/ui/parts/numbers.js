@@ -14,7 +14,7 @@ const SHOWN_S = 900;
 export function numbers() {
   const oldest = number("Oldest waiting");
   const done = number("Done a second");
-  const errors = number("Errors");
+  const errors = number("Share of errors");
   const busy = number("Busy");
   const slowest = busy.detail;
   const node = h("dl", { class: "numbers", "aria-label": "How it goes" }, [oldest, done, errors, busy].map((one) => one.node));
@@ -26,7 +26,7 @@ export function numbers() {
     const waits_s = oldest_waiting === null ? null : Math.max(0, (now() - Date.parse(oldest_waiting)) / 1000);
     oldest.say(waits_s === null ? "none" : duration(waits_s), `${count(states.waiting)} waiting`);
     done.say(short(ended), `${short(rates.added)} added a second`);
-    errors.say(ended > 0 ? percent(rates.errors / ended) : "none", "of what ended in the last minute");
+    errors.say(ended > 0 ? percent(rates.errors / ended) : "none", "of the last minute");
     errors.node.classList.toggle("bad", rates.errors > 0);
     busy.say(`${count(slots.busy)} of ${count(slots.limit)}`);
   }
@@ -42,7 +42,7 @@ export function numbers() {
     done.draw(ended.slice(-last));
     errors.draw(shares.slice(-last));
     busy.draw(all.p95.slice(-last));
-    text(slowest, slow_s === null ? "no call lately" : `95 % of calls within ${duration(slow_s)}`);
+    text(slowest, slow_s === null ? "no call lately" : `calls within ${duration(slow_s)} (p95)`);
   }
   return { node, update, series };
 }

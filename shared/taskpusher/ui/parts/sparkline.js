@@ -25,7 +25,7 @@ export function sparkline() {
         return;
       }
       const point = `${round(index * step)} ${round(HEIGHT - 1 - (value / top) * (HEIGHT - 3))}`;
-      lines += `${from < 0 ? "M" : "L"}${point}`;
+      lines += from < 0 ? `M${point}h0` : `L${point}`; // one alone is a dot
       areas += from < 0 ? `M${round(index * step)} ${HEIGHT}L${point}` : `L${point}`;
       if (from < 0) from = index;
     });
