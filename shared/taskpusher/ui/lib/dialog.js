@@ -6,7 +6,7 @@ import { count } from "./format.js";
 const TYPED_ABOVE = 1_000;
 
 /**
- * Show a dialog with a title and a way out; it is gone once it is closed, and focus is back where it was.
+ * Show something in a dialog, with a way out.
  *
  * @param {string} title
  * @param {...Node} content
@@ -60,10 +60,12 @@ export function ask({ verb, what, count: many = 1, detail }) {
 }
 
 /**
+ * Open a dialog with a title; it is gone once it is closed, and focus is back where it was.
+ *
  * @param {string} title
  * @param {Node[]} content
  */
-function open(title, content) {
+export function open(title, content) {
   const heading = h("h2", { id: "dialog-title" }, title);
   const dialog = h("dialog", { "aria-labelledby": heading.id }, heading, content);
   dialog.addEventListener("close", () => dialog.remove());
