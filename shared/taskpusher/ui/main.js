@@ -185,7 +185,7 @@ function goTo(changes) {
 
 function frame() {
   const brand = h("a", { class: "brand", href: location.pathname }, "TaskPusher");
-  const help = h("button", { type: "button", class: "plain", title: "Keys (?)", "aria-label": "Keys", onclick: keys.help }, "?");
+  const help = h("button", { type: "button", class: "plain", title: "Keys (?)", "aria-label": "?: show the keys", onclick: keys.help }, "?");
   const tools = h("div", { class: "tools" }, pauseButton(), themeButton(), help);
   const bar = h("div", { class: "bar" }, brand, parts.node, parts.health.node, tools);
   place("top").append(bar, parts.numbers.node);

@@ -24,9 +24,10 @@ export function health() {
   const mark = h("span", { class: "health-mark" });
   const said = h("strong");
   const advice = h("span", { class: "health-advice" });
+  const between = h("span");
   const acts = h("span", { class: "health-acts" });
   const warnings = h("ul", { class: "health-warnings" });
-  const line = h("p", { class: "health-line", role: "status" }, mark, said, " ", advice, " ");
+  const line = h("p", { class: "health-line", role: "status" }, mark, said, between, advice);
   const node = h("div", { class: "health" }, h("div", { class: "health-now" }, line, acts), warnings);
   let tone = "";
   /** @param {Known} known */
@@ -39,6 +40,7 @@ export function health() {
     }
     if (Boolean(words.drained) !== acts.hasChildNodes()) put(acts, words.drained && act("Take new jobs again", "POST", "/resume", resume));
     text(said, words.said);
+    text(between, words.advice ? ". " : "");
     text(advice, words.advice);
     const told = Object.entries(known.problem ? {} : (known.ready?.warnings ?? {}));
     if (warnings.textContent !== told.map(([topic, why]) => `${topic}: ${why}`).join("")) {
@@ -59,7 +61,7 @@ async function resume() {
  */
 export function inWords({ ready, problem, running, missing }) {
   if (problem?.status === 401) return bad("Not let in", "Load the page again and give user and password");
-  if (problem?.status === 403) return bad("Your credentials may not look", problem.detail);
+  if (problem?.type === "forbidden") return bad("Your credentials may add jobs, not look at them", "A token of the role read may look");
   if (ready === null && problem === null) return { tone: "busy", said: "Asking the node", advice: "" };
   if (ready === null) return bad("The node does not answer", "Is it running? It is asked again every few seconds, and what is shown is old");
   if (missing.length > 0) return bad(`${missing.join(", ")} did not answer`, "Counts and lists are partial");
