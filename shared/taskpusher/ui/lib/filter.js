@@ -2,13 +2,14 @@
  * The filter box: `queue:mail status:500 meta.user:7` to and from the parameters of a listing.
  *
  * @typedef {{query: Record<string, string>, uid: string | null, wrong: string | null}} Parsed
- *   `uid`: one job is looked for; `wrong`: what cannot be understood, in words
+ *   `uid`: one job is looked for; `wrong`: what cannot be understood, in words: then `query` says less than was meant,
+ *   and nothing may be asked for or changed by it
  */
 
 export const NAMES = ["queue", "host", "status", "error", "group", "key", "since", "until"];
 
 const UID = /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}-[a-z0-9-]{1,32}$/;
-const PART = /([a-z]+(?:\.[^:\s"]+)?):(?:"((?:[^"\\]|\\.)*)"|(\S+))|(\S+)/g;
+const PART = /([a-z]+(?:\.[^:\s"]+)?):(?:"((?:[^"\\]|\\.)*)"|(\S*))|(\S+)/g;
 
 /**
  * @param {string} text
@@ -17,13 +18,26 @@ const PART = /([a-z]+(?:\.[^:\s"]+)?):(?:"((?:[^"\\]|\\.)*)"|(\S+))|(\S+)/g;
 export function parse(text) {
   /** @type {Parsed} */
   const parsed = { query: {}, uid: null, wrong: null };
-  for (const part of parts(text)) {
-    if (part.name === "uid" || (part.name === null && UID.test(part.value))) parsed.uid = part.value;
-    else if (part.name === null) parsed.wrong ??= `${part.value}: say what it is, as in queue:${part.value}, or paste a whole uid`;
-    else if (NAMES.includes(part.name) || part.name.startsWith("meta.")) parsed.query[part.name] = part.value;
-    else parsed.wrong ??= `${part.name}: there is ${NAMES.join(", ")}, meta.NAME and uid`;
+  for (const { name, value } of parts(text)) {
+    if (name === "uid" || (name === null && UID.test(value))) parsed.uid = value;
+    else parsed.wrong ??= mistake(name, value, parsed.query);
+    if (name !== null && name !== "uid") parsed.query[name] = value;
   }
   return parsed;
+}
+
+/**
+ * Return what is wrong with a part, null where it can be asked for.
+ *
+ * @param {string | null} name
+ * @param {string} value
+ * @param {Record<string, string>} before
+ */
+function mistake(name, value, before) {
+  if (name === null) return `${value}: say what it is, as in queue:${value}, or paste a whole uid`;
+  if (!NAMES.includes(name) && !name.startsWith("meta.")) return `${name}: there is ${NAMES.join(", ")}, meta.NAME and uid`;
+  if (value === "") return `${name}: say which`;
+  return name in before ? `${name}: only once` : null;
 }
 
 /**

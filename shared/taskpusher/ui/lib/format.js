@@ -2,7 +2,7 @@
 
 import { attr, h, text } from "./dom.js";
 
-const WHOLE = new Intl.NumberFormat("en");
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const SHARE = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 const UNITS = ["B", "KiB", "MiB", "GiB"];
@@ -21,7 +21,7 @@ export const now = () => Date.now() + behind_ms;
 export const count = (value) => WHOLE.format(value);
 
 /** @param {number} value */
-export const short = (value) => SHORT.format(value);
+export const short = (value) => (value < 100 ? SHORT : WHOLE).format(value);
 
 /** @param {number} share */
 export const percent = (share) => SHARE.format(share);
@@ -35,7 +35,7 @@ export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value
  * @param {number} seconds
  */
 export function duration(seconds) {
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
