@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Debian packages that the tests need: the client of the README, certificates, load, network namespaces, XFS and ext4,
-# failing system calls, a clock that steps, a scraper. A command that is named otherwise than its package stands before it.
-TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime prometheus
+# failing system calls, a clock that steps, a scraper, a browser. A command that is named otherwise than its package
+# stands before it.
+TEST_PACKAGES := curl openssl wrk ip:iproute2 xfs_io:xfsprogs mkfs.ext4:e2fsprogs strace faketime prometheus chromium
 
 .PHONY: run install test test-packages check format lock clean
 
@@ -43,7 +44,7 @@ test-packages:
 	    $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 
-test: install test-packages  ## install what the tests need and run them all
+test: install node_modules/installed test-packages  ## install what the tests need and run them all
 	$(BIN)/python -m pytest
 
 check: install node_modules/installed  ## lint, format, types, floors; the page's JavaScript

@@ -26,7 +26,8 @@ export const view = {
     const when = h("th", { scope: "col" });
     const head = h("thead", null, h("tr", null, ["State", "Job", "Queue", "Tries"].map((name) => h("th", { scope: "col" }, name)), when));
     const empty = h("p", { class: "empty" });
-    root.append(heading, h("div", { class: "table-box" }, h("table", { class: "jobs" }, head, body)), empty);
+    const box = h("div", { class: "table-box" }, h("table", { class: "jobs" }, head, body));
+    root.append(heading, box, empty);
 
     const path = () => stateInfo(now.state ?? FIRST_STATE)?.path ?? FIRST_STATE;
 
@@ -36,6 +37,7 @@ export const view = {
       text(heading, info?.word ?? "");
       text(when, info?.when ?? "");
       keyed(body, jobs, { key: (job) => job.uid, make: row, update: (row, job) => row.update(job) });
+      box.hidden = jobs.length === 0; // without a link in it, nobody could scroll it by keyboard
       text(empty, jobs.length === 0 ? "No job is in this state." : "");
     }
 

@@ -1,0 +1,1 @@
+"""All tests; those in folders that are packages may use the parts of one another."""
