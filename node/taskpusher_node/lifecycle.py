@@ -149,9 +149,13 @@ class Verdict(Struct, frozen=True):
 
 def move(head: Head, to: State, **changes: object) -> Head:
     """Return the head in another state; IllegalTransition where the table has no such arrow."""
+    _check(head, to)
+    return structs.replace(head, state=to, **changes)
+
+
+def _check(head: Head, to: State) -> None:
     if to not in TRANSITIONS[head.state]:
         raise IllegalTransition(f"{head.state} -> {to}")
-    return structs.replace(head, state=to, **changes)
 
 
 def born(seq: int, now_ms: int, due_ms: int, ttl_s: float | None) -> Head:
@@ -189,21 +193,28 @@ def settled(head: Head, verdict: Verdict, now_ms: int) -> Head:
     """A call has ended. Interrupted (to WAITING) it keeps its place in line and its start is forgotten."""
     if verdict.to is State.RUNNING:
         return _handed_off(head, verdict.lease_ms)
-    changes: dict[str, object] = {
-        "last": verdict.attempt,
-        "tries": head.tries + verdict.tries,
-        "unreached": head.unreached + verdict.unreached,
-        "error": verdict.error,
-        "lease_ms": None,
-    }
-    if verdict.snoozed_s:
-        changes |= {"snoozes": head.snoozes + 1, "snoozed_s": head.snoozed_s + verdict.snoozed_s}
-    if verdict.to is State.WAITING:
-        return move(head, State.WAITING, started_ms=None, **changes)
-    changes["crashes"] = 0  # the call came back, so it did not take the process with it
-    if verdict.to is State.SCHEDULED:
-        return move(head, State.SCHEDULED, due_ms=verdict.due_ms, waiting_ms=None, **changes)
-    return move(head, verdict.to, ended_ms=now_ms, **changes)
+    _check(head, verdict.to)
+    interrupted, later = verdict.to is State.WAITING, verdict.to is State.SCHEDULED
+    return Head(  # by position, for it is made once a call, and names would cost a microsecond
+        verdict.to,
+        head.seq,
+        None if later else head.waiting_ms,
+        verdict.due_ms if later else head.due_ms,
+        None if interrupted else head.started_ms,
+        head.ended_ms if interrupted or later else now_ms,
+        head.expires_ms,
+        head.attempt,
+        head.tries + verdict.tries,
+        head.unreached + verdict.unreached,
+        head.snoozes + (verdict.snoozed_s > 0),
+        head.crashes if interrupted else 0,  # a call that came back did not take the process with it
+        verdict.error,
+        verdict.attempt,
+        head.held,
+        head.snoozed_s + verdict.snoozed_s,
+        None,
+        head.line,
+    )
 
 
 def _handed_off(head: Head, lease_ms: int | None) -> Head:

@@ -49,7 +49,8 @@ def asked(response: Response) -> Asked | None:
 
     What cannot be read is a failed try: to go by the status instead would hide a typing error.
     """
-    values = [value for name, value in response.headers if name.lower() == _HEADER]
+    # most names are of another length, which is seen at once
+    values = [value for name, value in response.headers if len(name) == len(_HEADER) and name.lower() == _HEADER]
     return _parse(values, response.status) if values else None
 
 

@@ -92,6 +92,8 @@ _RULES = {
 
 RedactedName = Annotated[str, Meta(min_length=1, max_length=64)]
 _BACKOFF = Backoff()
+_ABSENT = Raw()  # of what is not given: msgspec knows no optional Raw
+_NOWHERE = (None, None, None)
 _NO_DEFAULTS: Mapping[str, bytes] = {}
 
 PositiveSeconds = Annotated[float, Meta(gt=0, le=315_360_000)]
@@ -103,7 +105,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     method: Annotated[str, Meta(pattern=r"\A[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}\Z")] | None = None
     headers: dict[str, str] | None = None
-    body: Raw = Raw()  # empty is not given: msgspec knows no optional Raw
+    body: Raw = _ABSENT
     body_base64: str | None = None
     queue: QueueName | None = None
     priority: Annotated[int, Meta(ge=-100, le=100)] | None = None
@@ -115,7 +117,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     backoff: Backoff | Annotated[list[Seconds], Meta(min_length=1, max_length=_BACKOFF_MAX)] | None = None
     success: str | None = None
     ttl: PositiveSeconds | None = None
-    meta: Raw = Raw()
+    meta: Raw = _ABSENT
     redirects: Annotated[int, Meta(ge=0, le=10)] | None = None
     redact: Annotated[tuple[RedactedName, ...], Meta(max_length=16)] | None = None
     key: Text512 | None = None
@@ -123,7 +125,7 @@ class AddRequest(Struct, frozen=True, forbid_unknown_fields=True):
     idempotency_key: Text512 | None = None
     unique: Text512 | None = None
     on_conflict: OnConflict | None = None
-    callback: Raw = Raw()
+    callback: Raw = _ABSENT
     limit: Limit | None = None
     uid: str | None = None
 
@@ -283,34 +285,34 @@ class SpecBuilder:
             self._check_uid(request.uid, now_ms, errors)
         if errors:
             raise InvalidField(errors)
-        spec = Spec(
-            url=url,
-            host=host,
-            method=(request.method or "GET").upper(),
-            headers=headers,
-            body=body,
-            body_kind=body_kind,
-            queue=request.queue or DEFAULT_QUEUE,
-            priority=request.priority or 0,
-            delay_s=request.delay,
-            run_at_ms=run_at_ms,
-            timeout_s=timeout_s,
-            max_attempts=request.max_attempts or 1,
-            unreached_attempts=10 if request.unreached_attempts is None else request.unreached_attempts,
-            backoff=_BACKOFF if request.backoff is None else request.backoff,
-            success=success,
-            ttl_s=request.ttl,
-            meta=meta,
-            trace=trace,
-            redirects=request.redirects or 0,
-            redact=request.redact or (),
-            key=request.key,
-            ordered=request.ordered or False,
-            idempotency_key=request.idempotency_key,
-            unique=request.unique,
-            on_conflict=request.on_conflict or "keep",
-            callback=told,
-            limit=request.limit,
+        spec = Spec(  # by position: a name is looked for among all the others, which would cost a microsecond a job
+            url,
+            host,
+            (request.method or "GET").upper(),
+            headers,
+            body,
+            body_kind,
+            request.queue or DEFAULT_QUEUE,
+            request.priority or 0,
+            request.delay,
+            run_at_ms,
+            timeout_s,
+            request.max_attempts or 1,
+            10 if request.unreached_attempts is None else request.unreached_attempts,
+            _BACKOFF if request.backoff is None else request.backoff,
+            success,
+            request.ttl,
+            meta,
+            trace,
+            request.redirects or 0,
+            request.redact or (),
+            request.key,
+            request.ordered or False,
+            request.idempotency_key,
+            request.unique,
+            request.on_conflict or "keep",
+            request.limit,
+            told,
         )
         due_ms = run_at_ms if run_at_ms is not None else now_ms + round((request.delay or 0) * 1000)
         return spec, due_ms
@@ -420,10 +422,11 @@ class SpecBuilder:
 
     def _place(self, request: AddRequest, errors: Errors) -> None:
         """Look at what places the job among others."""
-        for name in ("key", "idempotency_key", "unique"):
-            text = getattr(request, name)
-            if text is not None and not is_text(text):
-                errors.append((name, TEXT_RULE))
+        texts = request.key, request.idempotency_key, request.unique
+        if texts != _NOWHERE:
+            for name, text in zip(("key", "idempotency_key", "unique"), texts, strict=True):
+                if text is not None and not is_text(text):
+                    errors.append((name, TEXT_RULE))
         if request.ordered:
             given = {name: getattr(request, name) for name in UNORDERED}
             errors += broken_order(key=request.key, given=given)
@@ -462,7 +465,7 @@ def _basic(userinfo: str) -> str:
 
 def _given(raw: Raw) -> bytes:
     """Return the JSON text of a field, empty where it was not given or null."""
-    text = bytes(raw)
+    text = b"" if raw is _ABSENT else bytes(raw)
     return b"" if text == b"null" else text
 
 

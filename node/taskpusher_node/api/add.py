@@ -142,6 +142,8 @@ class AddApi:
         return json_response(told, status=status, location=f"/job/{placed.uid}")
 
     def _refusal(self, job: NewJob, placed: Placed) -> errors.Problem | None:
+        if placed.put is Put.CREATED:
+            return None
         match placed.put:
             case Put.CONFLICT:
                 return errors.Conflict(f"{job.uid} is another job")
@@ -244,9 +246,11 @@ def _stalled() -> errors.Stalled:
 def _told(placed: Placed) -> tuple[int, dict[str, Any]]:
     """Return (status, what is answered) of a job that is in the store."""
     told: dict[str, Any] = {"uid": placed.uid}
+    if placed.put is Put.CREATED:
+        return 201, told
     if placed.put is Put.DEDUPLICATED or placed.put is Put.REPLACED:
         told[placed.put.value] = True
-    return 201 if placed.put is Put.CREATED else 200, told
+    return 200, told
 
 
 async def _write_all(response: web.StreamResponse, told: asyncio.Queue[bytes]) -> None:

@@ -29,10 +29,9 @@ class Arrivals:
         self._commit.check()
         readable = self._repeats.begin(jobs)
         results = [self._put(job, readable=readable) for job in jobs]
-        stored = any(placed.put is not Put.BUSY for placed in results)
-        if stored and self._commit.failure is not None:
+        if self._commit.failure is not None and _any_stored(results):
             raise StoreUnknown(self._commit.failure)  # by a write for the later ones of these, with the earlier in it
-        if stored or readable:
+        if readable or _any_stored(results):
             await self._commit.durable()
         return results
 
@@ -137,3 +136,7 @@ class Arrivals:
         for ready in [(job_id, job.spec, head), *followers.free(book, batch, left, job.added_ms)]:
             self._commit.after_flush(book.announce, ready)
         self._commit.flush_soon()
+
+
+def _any_stored(results: list[Placed]) -> bool:
+    return any(placed.put is not Put.BUSY for placed in results)

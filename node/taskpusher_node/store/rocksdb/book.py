@@ -241,8 +241,10 @@ class Book:
             batch.put(keys.handed_key(job_id), records.encode(records.Accepted(head.attempt, head.lease_ms)))
         else:
             self._list(batch, job_id, spec, head)
-        self.put_expiry(batch, job_id, head)
-        if ties.is_tied(spec) and state not in FINISHED:
+        if head.expires_ms is not None:
+            self.put_expiry(batch, job_id, head)
+        ended = state in FINISHED
+        if not ended and ties.is_tied(spec):
             for tie, value in ties.entries(job_id, spec, head):
                 batch.put(tie, value)
         self.count(spec.queue, state, 1)
@@ -250,7 +252,7 @@ class Book:
             self.gates.count(spec.limit, state, 1)
         if self.moved is not None:
             self.moved(job_id, spec.queue, state, 1)
-        if state in FINISHED:
+        if ended:
             self._count_end(spec.queue, state)
 
     def _list(self, batch: Batch, job_id: bytes, spec: Spec, head: Head) -> None:

@@ -12,6 +12,7 @@ from . import ends, followers, keys, records
 from .book import Book, Ready
 from .calls import Call
 from .commit import Commit
+from .db import Batch
 from .handed import Handed
 from .lane import Entry
 from .ties import held_by, is_tied
@@ -42,9 +43,7 @@ class Changes:
         self._book.leave(batch, job_id, spec, before)
         self._book.store(batch, job_id, spec, head)
         self._book.drop(spec, before)
-        self._tell(job_id, spec, head)
-        if head.state in FINISHED:
-            self._ended(job_id, spec, before, head)
+        self._tell(batch, job_id, spec, before, head)
 
     def end_call(self, call: Call, head: Head) -> None:
         """Write the head that a call leaves behind; its slot is free, but for one that is cancelled and not closed."""
@@ -71,9 +70,7 @@ class Changes:
             return
         book.leave(batch, call.id, call.spec, call.head)
         book.store(batch, call.id, call.spec, head)
-        self._tell(call.id, call.spec, head)
-        if head.state in FINISHED:
-            self._ended(call.id, call.spec, call.head, head)
+        self._tell(batch, call.id, call.spec, call.head, head)
 
     def close_call(self, token: Token, now_ms: int) -> None:
         """The call of a job that was cancelled is closed: its slot is free, and so are those that its job held."""
@@ -109,18 +106,17 @@ class Changes:
         """Do what a verb says, where the job's state allows it."""
         return self._verbs[verb](job_id, spec, head, now_ms)
 
-    def _ended(self, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
-        self._announce(ends.ended(self._book, self._commit.batch(), job_id, spec, before, head))
-
     def _announce(self, jobs: list[Ready]) -> None:
         for job in jobs:
             self._commit.hides_changes = True
             self._commit.flush_soon()
             self._commit.after_flush(self._book.announce, job)
 
-    def _tell(self, job_id: bytes, spec: Spec, head: Head) -> None:
+    def _tell(self, batch: Batch, job_id: bytes, spec: Spec, before: Head, head: Head) -> None:
+        """Tell where a job has gone, once that is durable; with its end goes what follows from it."""
         if head.state in FINISHED:
             self._commit.after_flush(self._book.events.ended, self._book.uid_of(job_id))
+            self._announce(ends.ended(self._book, batch, job_id, spec, before, head))
         else:
             self._commit.after_flush(self._book.announce, (job_id, spec, head))
 

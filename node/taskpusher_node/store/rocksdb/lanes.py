@@ -54,9 +54,10 @@ class Lanes:
 
     def line(self, queue: str) -> Line:
         """Return a queue's line, made where it is new."""
-        if queue not in self.lines:
-            self.lines[queue] = Line(queue)
-        return self.lines[queue]
+        line = self.lines.get(queue)
+        if line is None:
+            line = self.lines[queue] = Line(queue)
+        return line
 
     def open_lane(self, where: Where, head: Entry) -> None:
         """At start: a lane whose first entry is `head`, and of which nothing else is known."""
@@ -222,9 +223,10 @@ class Lanes:
         """A call of a queue, and of a limit key where it has one, is over; with `undo` it never began."""
         line = self.line(queue)
         line.running -= 1
-        for gate in (limit, line.gate):
-            if gate is not None:
-                self.gates.free(gate, undo=undo)
+        if limit is not None:
+            self.gates.free(limit, undo=undo)
+        if line.gate is not None:
+            self.gates.free(line.gate, undo=undo)
 
     def ended(self, host: bytes) -> None:
         """A call of the host has ended, so its stands move up in their lines."""

@@ -41,7 +41,7 @@ class Repeats:
 
         It is written first. The call's own jobs are remembered instead, as they are to be in one write.
         """
-        if not any(is_repeatable(job) for job in jobs):
+        if not any(map(is_repeatable, jobs)):
             return True
         self._asked.clear()
         self._keys.clear()
