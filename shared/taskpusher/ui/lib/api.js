@@ -4,6 +4,8 @@
  * Paths are relative to the page (`jobs/errors`), so that it works under the prefix of a proxy.
  */
 
+import { parse } from "./exact.js";
+
 const TIMEOUT_MS = 15_000;
 
 /** An answer that tells a problem (RFC 9457), or that there was no answer: then its status is 0. */
@@ -23,7 +25,7 @@ export class Problem extends Error {
   }
 }
 
-/** @typedef {{signal?: AbortSignal, body?: unknown}} Options `body` is sent as JSON */
+/** @typedef {{signal?: AbortSignal, body?: unknown, exact?: boolean}} Options `body` is sent as JSON; `exact`: see exact.js */
 
 /**
  * @param {string} method
@@ -31,7 +33,7 @@ export class Problem extends Error {
  * @param {Options} options
  * @returns {Promise<any>}
  */
-async function ask(method, path, { signal, body }) {
+async function ask(method, path, { signal, body, exact = false }) {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   /** @type {RequestInit} */
   const init = { method, signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: "no-store" };
@@ -47,7 +49,7 @@ async function ask(method, path, { signal, body }) {
     signal?.throwIfAborted();
     throw new Problem({ type: "no-answer", title: "No answer", status: 0, detail: "The node does not answer" });
   }
-  return read(answer, said);
+  return read(answer, said, exact ? parse : JSON.parse);
 }
 
 /**
@@ -55,12 +57,13 @@ async function ask(method, path, { signal, body }) {
  *
  * @param {Response} answer
  * @param {string} said
+ * @param {(said: string) => any} parsed
  */
-function read(answer, said) {
+function read(answer, said, parsed) {
   const kind = answer.headers.get("Content-Type") ?? "";
   if (answer.status === 204) return null;
   try {
-    if (kind.startsWith("application/json")) return JSON.parse(said);
+    if (kind.startsWith("application/json")) return parsed(said);
     if (kind.startsWith("application/problem+json")) throw new Problem(JSON.parse(said));
   } catch (error) {
     if (error instanceof Problem) throw error;

@@ -81,11 +81,13 @@ export function numberOf(typed) {
 }
 
 /**
+ * Return a field: its label, its control, what may stand there, and the place for the rule that it breaks.
+ *
  * @param {Field} field
  * @param {string} form_id
  * @returns {FieldShown}
  */
-function fieldShown(field, form_id) {
+export function fieldShown(field, form_id) {
   const id = `${form_id}-${field.name}`;
   const control = controlOf(field, id);
   const hint = field.hint ? h("span", { class: "field-hint", id: `${id}-hint` }, field.hint) : null;

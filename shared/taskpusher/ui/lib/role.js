@@ -37,7 +37,7 @@ export function refusal(method, path) {
  * @param {string} method
  * @param {string} path of the call, as /openapi.json spells it: /job/{uid}/retry
  * @param {() => Promise<unknown>} run does it, and asks before where it must; what it throws is told
- * @param {{class?: string, "aria-label"?: string}} [props]
+ * @param {{class?: string, "aria-label"?: string, type?: "button" | "submit"}} [props]
  * @returns {HTMLButtonElement | null}
  */
 export function act(label, method, path, run, props = {}) {

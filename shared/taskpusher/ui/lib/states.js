@@ -32,6 +32,9 @@ export function stateInfo(name) {
   return STATES.find(({ state, path }) => state === name || path === name);
 }
 
+/** Tell whether a job in this state has ended. @param {string} name */
+export const isFinished = (name) => stateInfo(name)?.time === "ended_at";
+
 /** Return the icon and the word of a state. @param {string} name @param {{listing?: boolean}} [how] of the listing */
 export function stateMark(name, { listing = false } = {}) {
   const known = stateInfo(name);

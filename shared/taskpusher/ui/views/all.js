@@ -1,4 +1,6 @@
 // Every view by its name in the URL, one line each. `job` is shown in the panel beside the others.
+export { view as add } from "./add.js";
+export { view as job } from "./job.js";
 export { view as jobs } from "./jobs.js";
 export { view as errors } from "./errors.js";
 export { view as targets } from "./targets.js";
