@@ -120,8 +120,7 @@ class AddApi:
             f"a request may have {self._config.max_request_bytes} bytes; NDJSON takes any number of jobs"
         )
 
-    def _new_job(self, parsed: Parsed, trace: dict[str, str]) -> NewJob:
-        now_ms = self._now_ms()
+    def _new_job(self, parsed: Parsed, trace: dict[str, str], now_ms: int) -> NewJob:
         spec, due_ms = self._builder.build(parsed, now_ms, trace)
         uid = parsed[0].uid
         digest = digests.of_request(parsed[0]) if spec.idempotency_key is not None else None
@@ -130,7 +129,7 @@ class AddApi:
     async def _add_one(self, parsed: Parsed, trace: dict[str, str], keys: Sequence[str]) -> web.Response:
         if keys:
             parsed = with_key(parsed, keys)
-        job = self._new_job(parsed, trace)
+        job = self._new_job(parsed, trace, self._now_ms())
         try:
             (placed,) = await self._store.put_new([job])
         except Exception as error:
@@ -179,13 +178,13 @@ class AddApi:
         """Store each part on its own merits, all of them in one write; returns a result for each, in order."""
         results: list[dict[str, Any]] = []
         jobs: list[tuple[int, NewJob]] = []
-        turn = monotonic()
+        turn, now_ms = monotonic(), self._now_ms()
         for part in parts:
             if monotonic() - turn > SLICE_S:
                 await asyncio.sleep(0)
-                turn = monotonic()
+                turn, now_ms = monotonic(), self._now_ms()
             try:
-                job = self._new_job(parse_json(part), trace)
+                job = self._new_job(parse_json(part), trace, now_ms)
             except errors.Problem as problem:
                 results.append({"error": problem.document()})
             else:

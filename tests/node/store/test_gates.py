@@ -155,7 +155,7 @@ def test_lanes_behind_gates_pick_what_a_search_of_all_jobs_would_pick(moves, rea
         getattr(pair, name)(argument)
     pair.drain()
     assert pair.rig.gates.shut == 0
-    assert all(not line.lanes for line in pair.rig.lanes.lines.values())
+    assert all(not line.stands for line in pair.rig.lanes.lines.values())
     assert [pair.rig.gates.keys[key].lanes for key in KEYS] == [0, 0]
 
 
@@ -210,7 +210,7 @@ def test_lanes_behind_gates_read_no_further_ahead_than_may_pass():
         rig.add(limit="x")
     for _ in range(4):
         rig.pick()
-        lane = next(lane for lane in rig.lanes.line("q").lanes.values() if lane.gate is not None)
+        lane = next(lane for lane in rig.lanes.line("q").lanes() if lane.gate is not None)
         assert len(lane.ahead or ()) <= 3
     assert rig.pick() is None
 

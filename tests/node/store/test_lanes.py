@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taskpusher_node.store.rocksdb import keys
 from taskpusher_node.store.rocksdb.gates import Gates
-from taskpusher_node.store.rocksdb.lane import Entry, Where, where
+from taskpusher_node.store.rocksdb.lane import Entry, Where, where, where_of
 from taskpusher_node.store.rocksdb.lanes import Lanes
 
 SUSPECTS = keys.SUSPECTS
@@ -164,9 +164,8 @@ class Pair:
             return
         seq = sorted(heads)[index % len(heads)]
         job = self.naive.ready.pop(seq)
-        key = where(*job).key
-        self.rig.disk[key].remove(Entry(seq, seq.to_bytes(16), seq))
-        self.rig.lanes.drop(key, seq)
+        self.rig.disk[where(*job).key].remove(Entry(seq, seq.to_bytes(16), seq))
+        self.rig.lanes.drop(where(*job), seq)
 
     def pause(self, how: tuple[str, bool]) -> None:
         queue, on = how
@@ -269,7 +268,7 @@ def test_memory_stays_within_the_read_ahead():
         rig.add(host=b"abcde"[i % 5 : i % 5 + 1])
         if i % 3 == 0:
             rig.pick()
-        in_memory = sum(len(lane.ahead or ()) for line in rig.lanes.lines.values() for lane in line.lanes.values())
+        in_memory = sum(len(lane.ahead or ()) for line in rig.lanes.lines.values() for lane in line.lanes())
         assert in_memory <= 50
 
 
@@ -317,7 +316,7 @@ def test_emptied_lanes_are_forgotten():
         rig.add(host=str(i).encode())
     for seq in rig.pick_all():
         rig.lanes.ended(str(seq - 1).encode())
-    assert all(not line.lanes for line in rig.lanes.lines.values())
+    assert all(not line.stands for line in rig.lanes.lines.values())
     assert rig.lanes._open == rig.lanes._full == {}
     assert rig.lanes._calls == {}
 
@@ -395,7 +394,7 @@ def test_a_lane_that_was_emptied_and_gets_a_job_back_does_not_load_what_runs():
     lane, entry = rig.lanes.pick(idle_only=False)
     assert (entry.seq, rig.pick()) == (first, second)
     rig.lanes.ended(lane.host)
-    rig.lanes.put_back(lane.where, entry)
+    rig.lanes.put_back(where_of(lane), entry)
     third = rig.add()  # the read-ahead is full, so it has to be loaded; the second still runs, and is still on disk
     assert rig.pick_all() == [first, third]
 
@@ -406,7 +405,7 @@ def test_jobs_that_come_back_in_any_order_stand_in_their_old_one():
     picked = [rig.lanes.pick(idle_only=False) for _ in range(4)]
     for lane, entry in (picked[2], picked[0], picked[3], picked[1]):
         rig.lanes.ended(lane.host)
-        rig.lanes.put_back(lane.where, entry)
+        rig.lanes.put_back(where_of(lane), entry)
     assert rig.pick_all() == seqs
 
 

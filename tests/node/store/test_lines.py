@@ -40,7 +40,7 @@ async def test_a_long_line_behind_one_slow_job_costs_others_nothing(bench: Bench
         book = bench.store._book
         counted = Counted(book.db.scan)
         monkeypatch.setattr(book.db, "scan", counted)
-        lanes = [lane for queue in book.lanes.lines.values() for lane in queue.lanes.values()]
+        lanes = [lane for queue in book.lanes.lines.values() for lane in queue.lanes()]
         assert (book.lanes._ahead, len(lanes), book.releasing) == (0, int(again), set())
         others = await bench.add_many(100)
         assert {job.uid for job in await bench.claim(200)} == {*others, *([first.uid] if again else [])}

@@ -451,7 +451,7 @@ class Book:
     def drop(self, spec: Spec, head: Head) -> None:
         """A job has left the head that it had: where it was ready, it is so no more."""
         if head.state is State.WAITING and not head.held:
-            self.lanes.drop(self.lane(spec, head).key, head.seq)
+            self.lanes.drop(self.lane(spec, head), head.seq)
 
     def _waits(self, entry: Entry) -> bool:
         birth = self.birth(entry.id)

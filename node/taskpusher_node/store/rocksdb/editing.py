@@ -56,7 +56,7 @@ class Editing:
             self._commit.after_flush(self._stayed, edit)
             return
         if before.state is State.WAITING:
-            book.lanes.drop(book.lane(birth.spec, before).key, before.seq)
+            book.lanes.drop(book.lane(birth.spec, before), before.seq)
         self._commit.after_flush(book.announce, (job_id, spec, head))
 
     def _head(self, before: Head, was: Spec, spec: Spec, due_ms: int | None) -> Head:

@@ -47,10 +47,11 @@ NO_NUMBERS = numbers_of(None, None, 1.0)
 class Gate:
     """What may pass, what has, and who waits before it."""
 
-    __slots__ = ("at_ms", "level", "look_ms", "numbers", "parked", "queue", "running", "shut")
+    __slots__ = ("at_ms", "level", "look_ms", "numbers", "parked", "running", "shut")
 
-    def __init__(self, queue: str | None = None, running: int = 0) -> None:
-        self.queue = queue  # None: a limit key
+    queue: str | None = None  # a limit key has none
+
+    def __init__(self, running: int = 0) -> None:
         self.numbers = NO_NUMBERS
         self.running = running
         self.level = inf  # tokens at `at_ms`; endless until there is a rate
@@ -84,6 +85,16 @@ class Gate:
         if numbers.rate is None:
             return 0
         return max(0, ceil((tokens - self.level - _EPSILON) * numbers.per * 1000 / numbers.rate))
+
+
+class QueueGate(Gate):
+    """The gate of a queue."""
+
+    __slots__ = ("queue",)
+
+    def __init__(self, queue: str, running: int) -> None:
+        super().__init__(running)
+        self.queue: str = queue
 
 
 class KeyGate(Gate):
@@ -166,7 +177,7 @@ class Gates:
                 del self.queues[queue]
             return None
         if gate is None:
-            gate = self.queues[queue] = Gate(queue, running)
+            gate = self.queues[queue] = QueueGate(queue, running)
         self.number(gate, *numbers)
         return gate
 

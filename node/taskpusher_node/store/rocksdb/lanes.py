@@ -15,9 +15,8 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 
-from . import keys
 from .gates import Gate, Gates
-from .lane import CHUNK, READ_AHEAD, Entry, Lane, Line, Load, Stand, Ticket, Where
+from .lane import CHUNK, READ_AHEAD, Entry, KeyedLane, Lane, Line, Load, Stand, Ticket, Where, where_of
 
 
 class Lanes:
@@ -112,16 +111,15 @@ class Lanes:
 
     def release(self, where: Where, entry: Entry) -> None:
         """A job that others held is ready, at the place that it has had since it came."""
-        lane = self.line(where.queue).lanes.get(where.key)
+        lane = self._there(where)
         if lane is not None and (lane.more or lane.head is not None) and entry.seq > lane.loaded_to:
             self.add(where, entry)
         else:
             self.put_back(where, entry)
 
-    def drop(self, key: bytes, seq: int) -> None:
+    def drop(self, where: Where, seq: int) -> None:
         """A waiting job is none any more. Only a head is taken out; others are found stale when their turn comes."""
-        queue = key[1:].split(b"\0", 1)[0].decode()
-        lane = self.lines[queue].lanes.get(key) if queue in self.lines else None
+        lane = self._there(where)
         if lane is not None and lane.head is not None and lane.head.seq == seq:
             self._advance(lane)
             while lane.head is not None and not self._waits(lane.head):
@@ -148,7 +146,7 @@ class Lanes:
             return
         self.pause(queue, on=False)
         self.limit_queue(queue, None, None, 1.0)
-        if not line.lanes and not line.running:
+        if not line.stands and not line.running:
             del self.lines[queue]
 
     def limit(self, host: bytes, calls: int | None) -> None:
@@ -201,7 +199,7 @@ class Lanes:
         Where that host is full the suspect steps aside, and takes its place again once the host is not.
         """
         if host in self._full:
-            self._aside.setdefault(host, []).append((lane.where, entry))
+            self._aside.setdefault(host, []).append((where_of(lane), entry))
             return False
         self._count(host)
         return True
@@ -249,7 +247,7 @@ class Lanes:
     def oldest_waiting_ms(self, queue: str) -> int | None:
         """Return since when the oldest job of a queue waits: lanes are in order of arrival, so it is a head."""
         line = self.line(queue)
-        heads = [lane.head.waiting_ms for lane in line.lanes.values() if lane.head is not None]
+        heads = [head.waiting_ms for lane in line.lanes() if (head := lane.head) is not None]
         aside = [entry.waiting_ms for those in self._aside.values() for where, entry in those if where.queue == queue]
         return min(heads + aside, default=None)
 
@@ -300,7 +298,7 @@ class Lanes:
         for lane in parked or ():
             self._rank(lane)
 
-    def _park(self, lane: Lane, gate: Gate) -> None:
+    def _park(self, lane: KeyedLane, gate: Gate) -> None:
         """The gate before a lane is shut: it is out of its stand's heap until that opens, its jobs stay on disk."""
         lane.turn = None
         if gate.parked is None:
@@ -309,28 +307,28 @@ class Lanes:
         self.gates.hold(gate)
         self._unload_lane(lane)
 
+    def _there(self, where: Where) -> Lane | None:
+        """Return a lane, None where there is none."""
+        line = self.lines.get(where.queue)
+        stand = line.stands.get(where.stand) if line is not None else None
+        return stand if stand is None or where.limit is None else stand.lanes.get(where.limit)
+
     def _lane(self, where: Where) -> Lane:
+        """Return a lane, made where there is none."""
         line = self.line(where.queue)
-        lane = line.lanes.get(where.key)
-        if lane is not None:
-            return lane
+        stand = line.stands.get(where.stand) or self._new_stand(where, line)
         if where.limit is None:
-            return self._new_stand(where.key, line, where.host, where.priority)
-        gate = self.gates.of(where.limit)
-        gate.lanes += 1
-        key = keys.lane_of(where.queue, where.host, where.priority)
-        there = line.lanes.get(key)
-        stand = there if isinstance(there, Stand) else self._new_stand(key, line, where.host, where.priority)
-        if stand.keyed is None:
-            stand.keyed = []
-        stand.n_keyed += 1
-        lane = line.lanes[where.key] = Lane(where.key, line, where.host, where.priority, gate)
-        lane.stand = stand
+            return stand
+        lane = stand.lanes.get(where.limit)
+        if lane is None:
+            gate = self.gates.of(where.limit)
+            gate.lanes += 1
+            stand.keyed = stand.keyed or []
+            lane = stand.lanes[gate.key] = KeyedLane(stand, gate)
         return lane
 
-    def _new_stand(self, key: bytes, line: Line, host: bytes, priority: int) -> Stand:
-        stand = line.lanes[key] = Stand(key, line, host, priority)
-        line.n_stands += 1
+    def _new_stand(self, where: Where, line: Line) -> Stand:
+        stand = line.stands[where.stand] = Stand(where.stand, line, host := where.host, where.priority)
         (self._full[host] if host in self._full else self._open.setdefault(host, [])).append(stand)
         return stand
 
@@ -341,13 +339,14 @@ class Lanes:
         while heap and first is None:
             turn = heap[0]
             lane = turn[-1]
-            if lane.turn is not turn or lane.head is None:
+            head = lane.head
+            if lane.turn is not turn or head is None:
                 heappop(heap)
-            elif lane.gate is not None and lane.gate.shut:
+            elif lane.gate.shut:
                 heappop(heap)
                 self._park(lane, lane.gate)
-            elif lane.head.seq != turn[0]:
-                lane.turn = (lane.head.seq, lane)
+            elif head.seq != turn[0]:
+                lane.turn = (head.seq, lane)
                 heapreplace(heap, lane.turn)
             else:
                 first = lane
@@ -424,20 +423,20 @@ class Lanes:
                 self._forget(lane)
         elif isinstance(lane, Stand):
             self._rank_stand(lane)
-        elif lane.stand is not None:
+        else:
             self._rank_in_stand(lane, lane.stand)
 
-    def _rank_in_stand(self, lane: Lane, stand: Stand) -> None:
+    def _rank_in_stand(self, lane: KeyedLane, stand: Stand) -> None:
         head, heap = lane.head, stand.keyed
         if head is None or heap is None:
             return
-        if lane.gate is not None and lane.gate.shut:
+        if lane.gate.shut:
             if lane.gate.parked is None or lane not in lane.gate.parked:
                 self._park(lane, lane.gate)
             return
         lane.turn = (head.seq, lane)
         heappush(heap, lane.turn)
-        if len(heap) > 2 * stand.n_keyed + 64:
+        if len(heap) > 2 * len(stand.lanes) + 64:
             stand.keyed = [turn for turn in heap if turn[-1].turn is turn]
             heapify(stand.keyed)
         ticket = stand.ticket
@@ -457,7 +456,7 @@ class Lanes:
         calls = self._calls.get(stand.host, 0)
         stand.ticket = (-stand.priority, calls, lane.head.seq, next(self._tickets), stand)
         heappush(line.heap, stand.ticket)
-        if len(line.heap) > 2 * line.n_stands + 64:
+        if len(line.heap) > 2 * len(line.stands) + 64:
             line.heap = [ticket for ticket in line.heap if ticket[-1].ticket is ticket]
             heapify(line.heap)
         self._put_in_turn(line)
@@ -477,24 +476,23 @@ class Lanes:
 
     def _forget(self, lane: Lane) -> None:
         """A lane is empty. A stand stays as long as others stand in it."""
-        if lane.stand is not None:
-            stand, lane.stand, lane.turn = lane.stand, None, None
-            del lane.line.lanes[lane.key]
-            if lane.gate is not None:
-                self.gates.leave_lane(lane.gate, lane)
-            stand.n_keyed -= 1
-            if stand.n_keyed == 0:
+        if isinstance(lane, KeyedLane):
+            stand, lane.turn = lane.stand, None
+            if stand.lanes.get(lane.gate.key) is not lane:
+                return
+            del stand.lanes[lane.gate.key]
+            self.gates.leave_lane(lane.gate, lane)
+            if not stand.lanes:
                 stand.keyed = None
                 if stand.head is None and not stand.more:
                     self._forget_stand(stand)
-        elif isinstance(lane, Stand) and lane.keyed is None:
+        elif lane.keyed is None:
             self._forget_stand(lane)
 
     def _forget_stand(self, stand: Stand) -> None:
         stand.ticket = None
         line = stand.line
-        del line.lanes[stand.key]
-        line.n_stands -= 1
+        del line.stands[stand.key]
         full = stand.host in self._full
         stands = self._full[stand.host] if full else self._open[stand.host]
         stands.remove(stand)

@@ -20,7 +20,7 @@ from .db import Batch, Database
 from .gates import Gates
 from .groups import Groups
 from .handed import Handed
-from .lane import Entry, Where
+from .lane import Entry, where
 from .records import Birth
 from .rescue import bring_back
 
@@ -220,7 +220,7 @@ def _open_lane(book: Book, key: bytes, value: bytes) -> bytes:
     if limit is not None and limit not in book.gates.keys:  # lost with a damaged block
         birth = book.birth(job_id)
         book.gates.key(birth.spec.limit if birth is not None and birth.spec.limit is not None else Limit(limit))
-    book.lanes.open_lane(Where(lane, queue, host, priority, limit), Entry(seq, job_id, int.from_bytes(value)))
+    book.lanes.open_lane(where(queue, host, priority, limit), Entry(seq, job_id, int.from_bytes(value)))
     return lane
 
 
