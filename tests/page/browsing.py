@@ -81,7 +81,7 @@ class Pages:
         """Close them all; nothing that was not expected has gone wrong on them."""
         for context in self._contexts:
             await context.close()
-        assert self.faults == []
+        assert self.faults == [], self.faults  # what is no test file tells nothing by itself
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "assert"}:

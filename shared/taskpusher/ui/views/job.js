@@ -210,6 +210,5 @@ function shape(present, panel) {
 /** @param {Job["error"]} error */
 function drawError(error) {
   if (error === null) return [];
-  const status = error.status === null ? "" : ` (status ${error.status})`;
-  return [h("p", { class: "job-error" }, h("strong", null, error.kind), status, " ", error.message)];
+  return [h("p", { class: "job-error" }, h("strong", null, error.kind), ": ", error.message)];
 }

@@ -129,5 +129,6 @@ function clock(at) {
 function inWords(job, way) {
   const told = [...way.times].map(([place, { said, at }]) => (at ? `${word(place)} ${said} ${absolute(at)}` : word(place)));
   const added = job.added_at ? [`Added at ${absolute(job.added_at)}`] : [];
-  return [`The job is ${word(way.present).toLowerCase()}`, ...added, ...told].join("; ");
+  const state = way.present === "error" ? "in error" : word(way.present).toLowerCase();
+  return [`The job is ${state}`, ...added, ...told].join("; ");
 }
