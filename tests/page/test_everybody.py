@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..e2e.processes import add, until
+from ..e2e.processes import add, say, until
 from .looking import axe, overflow, picture, ready
 
 SHOWN = {
@@ -28,3 +28,32 @@ async def test_the_page_bars_nobody_and_fits(pages, node, target, http, width, t
         assert await axe(page) == []
         assert await overflow(page) <= 0
         await picture(page, state)
+
+
+OF_WHAT_HAPPENS = {
+    "errors": "127.0.0.1:9",
+    "targets": "for it was not reached",
+    "queues": "Paused",
+    "limits": "customer-7",
+    "nodes": "40 %",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+async def test_the_views_of_what_happens_bar_nobody_and_fit(pages, node, target, http, width, theme):
+    await http.post(f"{node.url}/targets/127.0.0.1:13/hold?for=600")
+    await http.put(f"{node.url}/queues/paused", json={"concurrency": 3, "defaults": {"timeout": 20}})
+    await http.post(f"{node.url}/queues/paused/pause?for=600")
+    long = await add(http, node, url=f"{target.url}/accept", limit={"key": "customer-7", "concurrency": 1})
+    await target.called(1)
+    assert await say(http, node, target, long, "heartbeat", percent=40, note="page 4 of 10") == 200
+    for n in range(3):
+        await add(http, node, url=f"http://127.0.0.1:9/nobody-listens/{n}", unreached_attempts=0)
+    await until(http, node, error=3)
+    for view, shown in OF_WHAT_HAPPENS.items():
+        page = await pages.open(f"{node.url}/tasks?view={view}", width, theme)
+        await ready(page, shown)
+        assert await axe(page) == []
+        assert await overflow(page) <= 0
+        await picture(page, view)

@@ -25,7 +25,14 @@ export class Problem extends Error {
   }
 }
 
-/** @typedef {{signal?: AbortSignal, body?: unknown, exact?: boolean}} Options `body` is sent as JSON; `exact`: see exact.js */
+/**
+ * @typedef {object} Options
+ * @property {AbortSignal} [signal]
+ * @property {unknown} [body] sent as JSON
+ * @property {boolean} [exact] see exact.js
+ * @property {boolean} [plain] the answer is text
+ * @property {number} [within_ms]
+ */
 
 /**
  * @param {string} method
@@ -33,8 +40,8 @@ export class Problem extends Error {
  * @param {Options} options
  * @returns {Promise<any>}
  */
-async function ask(method, path, { signal, body, exact = false }) {
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+async function ask(method, path, { signal, body, exact = false, plain = false, within_ms = TIMEOUT_MS }) {
+  const limit = AbortSignal.timeout(within_ms);
   /** @type {RequestInit} */
   const init = { method, signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: "no-store" };
   if (body !== undefined) {
@@ -49,7 +56,7 @@ async function ask(method, path, { signal, body, exact = false }) {
     signal?.throwIfAborted();
     throw new Problem({ type: "no-answer", title: "No answer", status: 0, detail: "The node does not answer" });
   }
-  return read(answer, said, exact ? parse : JSON.parse);
+  return plain && answer.ok ? said : read(answer, said, exact ? parse : JSON.parse);
 }
 
 /**

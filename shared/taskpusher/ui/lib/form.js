@@ -8,6 +8,7 @@
  * @property {"text" | "number" | "area" | "choice"} [kind] text where it is not given; a number may be left empty: null
  * @property {string | number | null} [value]
  * @property {readonly (readonly [value: string, label: string])[]} [choices]
+ * @property {string} [group] the heading that it stands under, together with those of the same one
  * @property {boolean} [required]
  * @property {import("./dom.js").Props} [props] more attributes of its control
  *
@@ -39,8 +40,8 @@ export function form({ fields, verb, submit, leave }) {
   const submitted = async (event) => {
     event.preventDefault();
     if (button.getAttribute("aria-busy") === "true") return;
-    for (const field of shown.values()) field.complain("");
     text(wrong, "");
+    if (missing(fields, shown)) return;
     attr(button, "aria-busy", true);
     try {
       await submit(Object.fromEntries([...shown].map(([name, { control }]) => [name, control.value])));
@@ -54,7 +55,7 @@ export function form({ fields, verb, submit, leave }) {
   return h(
     "form",
     { class: "form", novalidate: true, onsubmit: submitted },
-    [...shown.values()].map(({ node }) => node),
+    grouped(fields, shown),
     wrong,
     h("div", { class: "dialog-acts" }, away, button),
   );
@@ -72,12 +73,26 @@ export function formDialog({ title, detail, fields, verb, submit }) {
   };
   const node = form({ fields, verb, submit: done, leave: () => dialog.close() });
   const dialog = open(title, detail ? [h("p", { class: "form-detail" }, detail), node] : [node]);
+  dialog.querySelector("input")?.focus();
 }
 
 /** Return the number that was typed, null where nothing was; what is none is left to the node to refuse. @param {string | undefined} typed */
 export function numberOf(typed) {
   const said = (typed ?? "").trim();
   return said === "" ? null : Number.isNaN(Number(said)) ? said : Number(said);
+}
+
+/**
+ * Return the fields, those of a group together under its heading.
+ *
+ * @param {Field[]} fields
+ * @param {Map<string, FieldShown>} shown
+ */
+function grouped(fields, shown) {
+  return [...new Set(fields.map(({ group = "" }) => group))].map((group) => {
+    const nodes = fields.filter((field) => (field.group ?? "") === group).map(({ name }) => shown.get(name)?.node);
+    return h("fieldset", { class: "form-part" }, group ? h("legend", null, group) : null, nodes);
+  });
 }
 
 /**
@@ -94,7 +109,7 @@ export function fieldShown(field, form_id) {
   const error = h("span", { class: "field-error", id: `${id}-error` });
   const described = hint ? `${error.id} ${hint.id}` : error.id;
   attr(control, "aria-describedby", described);
-  const node = h("div", { class: "field" }, h("label", { for: id }, field.label), control, hint, error);
+  const node = h("div", { class: field.kind === "area" ? "field wide" : "field" }, h("label", { for: id }, field.label), control, hint, error);
   /** @param {string} rule */
   function complain(rule) {
     text(error, rule);
@@ -117,6 +132,20 @@ function controlOf({ name, kind = "text", value, choices = [], required = false,
 }
 
 /**
+ * Say of each field that must not be empty, and is, that it is needed; tells whether there is one.
+ *
+ * @param {Field[]} fields
+ * @param {Map<string, FieldShown>} shown
+ */
+function missing(fields, shown) {
+  for (const field of shown.values()) field.complain("");
+  const empty = fields.filter(({ name, required }) => required && shown.get(name)?.control.value.trim() === "");
+  for (const { name } of empty) shown.get(name)?.complain("needed");
+  shown.get(empty[0]?.name ?? "")?.control.focus();
+  return empty.length > 0;
+}
+
+/**
  * Say every broken rule at its field, and return what has none.
  *
  * @param {Map<string, FieldShown>} shown
@@ -127,9 +156,8 @@ function complain(shown, problem) {
   const rules = new Map();
   const rest = [];
   for (const { path, rule } of problem.errors) {
-    const top = path.split(/[.[]/)[0] ?? "";
-    const name = shown.has(path) ? path : top;
-    if (shown.has(name)) rules.set(name, [...(rules.get(name) ?? []), path === name ? rule : `${path}: ${rule}`]);
+    const name = [...shown.keys()].find((name) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
+    if (name !== undefined) rules.set(name, [...(rules.get(name) ?? []), path === name ? rule : `${path.slice(name.length + 1)}: ${rule}`]);
     else rest.push(`${path}: ${rule}`);
   }
   for (const [name, said] of rules) shown.get(name)?.complain(said.join("; "));

@@ -27,8 +27,8 @@
  */
 
 import * as address from "./address.js";
-import { attr, h, keyed, text } from "./dom.js";
-import { count, plural } from "./format.js";
+import { attr, h, keyed, put, text } from "./dom.js";
+import { count, plural, setTime, timeNode } from "./format.js";
 
 const SHOWN = 100; // rows, until somebody asks for all
 const TYPED_MS = 300; // after which what was typed goes into the URL
@@ -44,6 +44,26 @@ const SEARCHED_FROM = 8; // rows, of which on a search is of use
 export const textCell = (said) => () => {
   const node = h("span");
   return { node, update: (item) => text(node, said(item)) };
+};
+
+/**
+ * Return a cell that is a time, or that there is none.
+ *
+ * @template T
+ * @param {(item: T) => string | null} time
+ * @returns {(item: T) => Cell<T>}
+ */
+export const timeCell = (time) => () => {
+  const node = h("span");
+  const shown = timeNode();
+  /** @param {T} item */
+  function update(item) {
+    const at = time(item);
+    setTime(shown, at);
+    if (at === null) text(node, "–");
+    else if (shown.parentNode !== node) put(node, shown);
+  }
+  return { node, update };
 };
 
 /**

@@ -32,6 +32,7 @@
  * @property {Record<string, string>} [warnings]
  * @property {boolean} accepts_adds
  * @property {string | null} name
+ * @property {string | null} [store_id]
  * @property {string} version
  *
  * @typedef {object} JobError
@@ -160,6 +161,15 @@
  * @property {string | null} first_seen
  * @property {string | null} last_seen
  * @property {string | null} sample_uid
+ *
+ * @typedef {object} NodeTold a node as a router tells it
+ * @property {string} name
+ * @property {string} address
+ * @property {string} state
+ * @property {string | null} reason
+ * @property {string} version
+ * @property {number} share of the keys
+ * @property {Counts | null} counts
  *
  * @typedef {{uid: string, state: State, why: string, facts: Record<string, unknown>}} Why
  *

@@ -9,9 +9,9 @@ import { get } from "../lib/api.js";
 import { bulk, bulkCall } from "../lib/bulk.js";
 import { attr, h, text } from "../lib/dom.js";
 import { stringify } from "../lib/filter.js";
-import { count, setTime, timeNode } from "../lib/format.js";
+import { count } from "../lib/format.js";
 import { act } from "../lib/role.js";
-import { table, textCell } from "../lib/table.js";
+import { table, textCell, timeCell } from "../lib/table.js";
 
 /** @type {import("../lib/types.js").View} */
 export const view = {
@@ -59,8 +59,8 @@ function columns(change) {
   return [
     { name: "error", label: "Error", kind: "main", by: (group) => group.line ?? "", cell: whatCell },
     { name: "count", label: "Jobs", kind: "figure", by: (group) => group.count, cell: textCell((group) => count(group.count)) },
-    { name: "first", label: "First seen", by: (group) => group.first_seen, cell: seenCell((group) => group.first_seen) },
-    { name: "last", label: "Last seen", by: (group) => group.last_seen, cell: seenCell((group) => group.last_seen) },
+    { name: "first", label: "First seen", by: (group) => group.first_seen, cell: timeCell((group) => group.first_seen) },
+    { name: "last", label: "Last seen", by: (group) => group.last_seen, cell: timeCell((group) => group.last_seen) },
     { name: "acts", label: "What to do", kind: "acts", cell: (group) => actsCell(group, change) },
   ];
 }
@@ -77,14 +77,6 @@ function whatCell() {
     text(where, [group.class, group.host].filter(Boolean).join(" · "));
   }
   return { node: h("div", null, line, where), update };
-}
-
-/** @param {(group: Group) => string | null} time */
-function seenCell(time) {
-  return () => {
-    const node = timeNode();
-    return { node, update: (/** @type {Group} */ group) => setTime(node, time(group)) };
-  };
 }
 
 /**

@@ -1,0 +1,170 @@
+/**
+ * The node: how it is, its disk, drain, resume and backup, the jobs that applications work on; a router's nodes beside each other.
+ *
+ * @typedef {import("../lib/types.js").Ready} Ready
+ * @typedef {import("../lib/types.js").Stats} Stats
+ * @typedef {import("../lib/types.js").NodeTold} NodeTold
+ * @typedef {import("../lib/types.js").JobListed} JobListed
+ * @typedef {import("../lib/types.js").Address} Address
+ */
+
+import { can, get, learned, post, withQuery } from "../lib/api.js";
+import { ask, show as showDialog } from "../lib/dialog.js";
+import { h, text } from "../lib/dom.js";
+import { formDialog } from "../lib/form.js";
+import { bytes, count, plural } from "../lib/format.js";
+import { say } from "../lib/notice.js";
+import { act } from "../lib/role.js";
+import { table, textCell } from "../lib/table.js";
+import { longJobs } from "./longjobs.js";
+
+const DISK_EVERY_MS = 30_000; // how often the metrics are asked for, which are long
+const BACKUP_WITHIN_MS = 3_600_000;
+
+/** @type {import("../lib/types.js").View} */
+export const view = {
+  title: "Node",
+  show(root, first) {
+    const facts = factList();
+    const acts = nodeActs(load);
+    const many = nodeList(first);
+    const long = longJobs(first);
+    let disk_at = -Infinity;
+    root.append(
+      h("div", { class: "view-head" }, h("h1", null, view.title), acts.node),
+      facts.node,
+      many.node,
+      h("h2", null, "Long jobs that tell how far they are"),
+      long.node,
+    );
+
+    /** @param {AbortSignal} [signal] */
+    async function load(signal) {
+      /** @type {[Ready, Stats, {jobs: JobListed[]}]} */
+      const [ready, stats, { jobs }] = await Promise.all([
+        get("ready", { signal }),
+        get("stats", { signal }),
+        get(withQuery("jobs/running", { limit: 100 }), { signal }),
+      ]);
+      facts.update(ready, stats);
+      acts.update(ready);
+      long.draw(jobs.filter(({ progress }) => progress !== null));
+      await many.load(signal);
+      if (performance.now() - disk_at < DISK_EVERY_MS) return;
+      facts.disk(await get("metrics", { signal, plain: true }));
+      disk_at = performance.now();
+    }
+
+    return {
+      update(now) {
+        many.update(now);
+        long.update(now);
+      },
+      poll: load,
+      close: () => root.replaceChildren(),
+    };
+  },
+};
+
+/** What the node says of itself. */
+function factList() {
+  const names = ["Name", "State", "Version", "Calls", "Running elsewhere", "Disk free", "Store", "Store id"];
+  const values = names.map(() => h("dd", null, "–"));
+  const node = h("dl", { class: "node-facts" }, names.map((name, index) => h("div", null, h("dt", null, name), values[index])));
+  /** @param {string} name @param {string} said */
+  function tell(name, said) {
+    const value = values[names.indexOf(name)];
+    if (value) text(value, said);
+  }
+  /** @param {Ready} ready @param {Stats} stats */
+  function update(ready, { slots, states }) {
+    tell("Name", ready.name ?? "–");
+    tell("State", ready.reason ? `${ready.state}: ${ready.reason}` : ready.state);
+    tell("Version", ready.version);
+    tell("Store id", ready.store_id ?? "–");
+    tell("Calls", `${count(slots.busy)} of ${count(slots.limit)} at once`);
+    tell("Running elsewhere", plural(Math.max(0, states.running - slots.busy), "job"));
+  }
+  /** @param {string} metrics */
+  function disk(metrics) {
+    tell("Disk free", bytes(metric(metrics, "store_disk_free_bytes")));
+    tell("Store", bytes(metric(metrics, "store_size_bytes")));
+  }
+  return { node, update, disk };
+}
+
+/** Return a number of the metrics, of which one with labels is added up. @param {string} metrics @param {string} name */
+function metric(metrics, name) {
+  const lines = metrics.matchAll(new RegExp(`^taskpusher_${name}(?:\\{.*\\})? (\\S+)$`, "gm"));
+  return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+/** @param {() => Promise<void>} load */
+function nodeActs(load) {
+  const drain = act("Drain …", "POST", "/drain", async () => {
+    const detail = "It takes no new jobs, over restarts too, until it is resumed; those that it has go on.";
+    if (!(await ask({ verb: "Drain", what: "this node", detail }))) return;
+    await post("drain");
+    say("No new jobs are taken");
+    await load();
+  });
+  const resume = act("Resume", "POST", "/resume", async () => {
+    await post("resume");
+    say("New jobs are taken again");
+    await load();
+  });
+  const backup = act("Back up …", "POST", "/backup", async () => backUp());
+  if (resume) resume.hidden = true;
+  /** @param {Ready} ready */
+  function update({ state }) {
+    if (drain) drain.hidden = state === "draining";
+    if (resume) resume.hidden = state !== "draining";
+  }
+  return { node: h("div", { class: "acts-box" }, backup, drain, resume), update };
+}
+
+function backUp() {
+  formDialog({
+    title: "Back up the store",
+    detail: "A copy of this moment, in the backup folder of the node; meanwhile it goes on.",
+    fields: [{ name: "name", label: "Name", hint: "empty: the node's, and the time" }],
+    verb: "Back up",
+    submit: async ({ name }) => {
+      /** @type {{path: string, bytes: number, jobs: number}} */
+      const made = await post(withQuery("backup", { name }), undefined, { within_ms: BACKUP_WITHIN_MS });
+      showDialog("The backup is made", h("p", null, `${plural(made.jobs, "job")}, ${bytes(made.bytes)}, in`), h("pre", null, made.path));
+    },
+  });
+}
+
+/** The nodes that a router knows; of a lone node nothing. @param {Address} first */
+function nodeList(first) {
+  /** @param {(counts: import("../lib/types.js").Counts) => number} of */
+  const counted = (of) => textCell((/** @type {NodeTold} */ { counts }) => (counts ? count(of(counts)) : "–"));
+  const list = table(
+    {
+      label: "nodes",
+      key: (/** @type {NodeTold} */ node) => node.name,
+      text: ({ name, address: at }) => `${name} ${at}`,
+      sort: "name",
+      empty: "No node is known.",
+      columns: [
+        { name: "name", label: "Node", kind: "main", by: ({ name }) => name, cell: textCell(({ name, address: at }) => `${name} · ${at}`) },
+        { name: "state", label: "State", by: ({ state }) => state, cell: textCell(({ state, reason }) => (reason ? `${state}: ${reason}` : state)) },
+        { name: "version", label: "Version", cell: textCell(({ version }) => version) },
+        { name: "waiting", label: "Waiting", kind: "figure", cell: counted((counts) => counts.waiting) },
+        { name: "running", label: "Running", kind: "figure", cell: counted((counts) => counts.running) },
+        { name: "errors", label: "Errors", kind: "figure", cell: counted((counts) => counts.error) },
+      ],
+    },
+    first,
+  );
+  /** @param {AbortSignal} [signal] */
+  async function load(signal) {
+    if (!learned() || !can("GET", "/nodes")) return;
+    /** @type {{nodes: NodeTold[]}} */
+    const { nodes } = await get("nodes", { signal });
+    list.draw(nodes);
+  }
+  return { node: list.node, update: list.update, load };
+}
