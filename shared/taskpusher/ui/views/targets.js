@@ -8,7 +8,7 @@ import * as address from "../lib/address.js";
 import { get, post, withQuery } from "../lib/api.js";
 import { attr, h, put, text } from "../lib/dom.js";
 import { stringify } from "../lib/filter.js";
-import { count, duration, percent, plural, setTime, short, timeNode } from "../lib/format.js";
+import { count, duration, now, percent, plural, setTime, short, timeNode } from "../lib/format.js";
 import { say } from "../lib/notice.js";
 import { askHowLong, pauseNode } from "../lib/pause.js";
 import { act } from "../lib/role.js";
@@ -76,7 +76,9 @@ function hostCell() {
   const by_hand = pauseNode("Held", "it is released");
   const by_itself = h("strong", { class: "held" }, "Held back, for it was not reached");
   const probe = timeNode();
-  const probed = h("span", null, by_itself, ", next probe ", probe);
+  const when = h("span", null, ", next probe ", probe);
+  const due = h("span", null, ", the next job of it is a probe");
+  const probed = h("span", null, by_itself, when, due);
   let shown = "";
   /** @param {Target} target */
   function update({ host, held, limit }) {
@@ -87,7 +89,11 @@ function hostCell() {
     const kind = held ? (itself ? "itself" : "hand") : ramp(limit);
     if (kind !== shown) put(stand, held ? (itself ? probed : by_hand.node) : kind);
     shown = kind;
-    if (held) itself ? setTime(probe, held.next_probe) : by_hand.update(held);
+    if (!held) return;
+    if (!itself) return by_hand.update(held);
+    setTime(probe, held.next_probe);
+    due.hidden = held.next_probe !== null && Date.parse(held.next_probe) > now();
+    when.hidden = !due.hidden;
   }
   return { node: h("div", null, link, stand), update };
 }
