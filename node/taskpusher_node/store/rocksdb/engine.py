@@ -255,7 +255,8 @@ class RocksStore:
         """Write where a call that has ended leaves its job."""
         call = self._changes.running(token)
         ending = call if call is not None else self._book.closing.get(token)
-        if ending is not None and is_tied(ending.spec):
+        tied = ending is not None and is_tied(ending.spec)
+        if tied:
             while not self._commit.write_now():  # whom it lets go has to be read; its slot is kept
                 await self._commit.written()
             call = self._changes.running(token)
@@ -269,6 +270,8 @@ class RocksStore:
             await self._handing.accept(call, head)
         else:
             self._changes.end_call(call, head)
+            if tied:
+                self._commit.write_now()  # whom it lets go waits for the flush, which begins with the write
         return Settled.APPLIED
 
     async def promote(self, now_ms: int) -> int | None:
