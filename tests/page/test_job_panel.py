@@ -1,5 +1,6 @@
 """The panel of one job: what it tells in each state, what can be done there, where the focus goes."""
 
+import asyncio
 import json
 import re
 
@@ -47,8 +48,9 @@ async def one_of_each(http, node, target) -> dict[str, str]:
     }
     await act(http, node, f"job/{uids['cancelled']}/cancel")
     await until(http, node, waiting=1, scheduled=1, running=2, completed=1, error=1, cancelled=1)
-    while (await job(http, node, uids["handed off"]))["lease_until"] is None:
-        await target.called(4)
+    async with asyncio.timeout(20):
+        while (await job(http, node, uids["handed off"]))["lease_until"] is None:
+            await asyncio.sleep(0.02)
     return uids
 
 
@@ -170,6 +172,17 @@ async def test_secrets_are_masked_until_somebody_asks(pages, node, target, http)
     await panel(page).get_by_role("button", name="Mask secrets").click()
     await expect(panel(page)).not_to_contain_text("hunter")
     assert node.events("revealed")
+
+
+async def test_secrets_that_are_shown_do_not_keep_the_panel_from_going_on(pages, node, target, http):
+    uid = await add(http, node, url=f"{target.url}/accept", headers={"Authorization": "Bearer hunter2"})
+    await target.called(1)
+    page = await open_job(pages, node, uid)
+    await panel(page).get_by_role("button", name="Show secrets").click()
+    await expect(panel(page)).to_contain_text("Bearer hunter2")
+    assert await say(http, node, target, uid, "complete") == 200
+    await expect(panel(page).get_by_role("img", name=re.compile("The job is completed"))).to_be_visible()
+    await expect(panel(page)).not_to_contain_text("hunter2")
 
 
 async def test_who_may_only_look_is_told_so_at_each_button(pages, node, target, http):

@@ -9,7 +9,7 @@
 import * as address from "../lib/address.js";
 import { can, get, Problem } from "../lib/api.js";
 import { copyButton } from "../lib/copy.js";
-import { h, icon, put, text } from "../lib/dom.js";
+import { attr, h, icon, put, text } from "../lib/dom.js";
 import { setTime } from "../lib/format.js";
 import { isFinished, stateMark } from "../lib/states.js";
 import { actions } from "./job/actions.js";
@@ -72,6 +72,7 @@ class Panel {
 
   /** @param {Address} now */
   update(now) {
+    attr(this._at.close, "href", address.href({ job: null })); // what is beside the panel may have changed
     if ((now.job ?? "") === this._uid) return;
     const focused = document.activeElement;
     if (focused && !this._contains(focused)) this._back = focused;
@@ -116,14 +117,14 @@ class Panel {
   /** @param {Job} job @param {Why | null} why */
   _draw(job, why) {
     if (this._job?.state !== job.state) put(this._at.state, stateMark(job.state));
-    if (this._job && this._job.attempt !== job.attempt) this._revealed = null;
+    if (this._job?.state !== job.state || this._job.attempt !== job.attempt) this._revealed = null; // it told of then
     this._job = job;
     this._asked_at = performance.now();
     text(this._at.title, `${job.method} ${job.url}`);
     this._say("");
     this._at.body.hidden = this._editing;
-    for (const part of this._at.parts) part.update(this._revealed ?? job);
-    this._at.acts.update(job); // with its secrets masked, for these are copied
+    for (const part of this._at.parts) part.update(job);
+    for (const part of this._at.answers) part.update(this._revealed ?? job);
     this._at.why.update(why);
     this._at.request.update(job, this._revealed);
   }
@@ -134,9 +135,10 @@ class Panel {
   }
 
   async _reveal() {
-    if (!this._job) return;
-    this._revealed = this._revealed ? null : await this._secret();
-    this._draw(this._job, null);
+    const uid = this._uid;
+    const secret = this._revealed ? null : await this._secret();
+    if (uid !== this._uid) return;
+    this._revealed = secret;
     await this._load();
   }
 
@@ -203,8 +205,8 @@ function shape(present, panel) {
   const shown = [acts, picture, wrong, why, list, answer, calls, request].map(({ node }) => node);
   const body = h("div", { class: "job-parts" }, shown);
   const head = h("header", { class: "job-head" }, state, close, title, uid_line);
-  const parts = [picture, wrong, list, answer, calls];
-  return { node: h("div", { class: "job" }, head, told, form, body), state, title, uid, told, form, body, acts, why, request, parts };
+  const [parts, answers] = [[acts, picture, wrong, list], [answer, calls]];
+  return { node: h("div", { class: "job" }, head, told, form, body), state, title, close, uid, told, form, body, why, request, parts, answers };
 }
 
 /** @param {Job["error"]} error */
