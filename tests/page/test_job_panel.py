@@ -124,6 +124,18 @@ async def test_a_job_that_waits_says_why_with_the_way_to_what_holds_it(pages, no
     await expect(page.locator("main").get_by_role("link", name=f"{target.url}/ok")).to_be_visible()
 
 
+async def test_a_job_behind_a_limit_leads_to_the_limit_and_to_the_job_that_holds_it(pages, node, target, http):
+    limit = {"key": "shop", "concurrency": 1}
+    holder = await add(http, node, url=f"{target.url}/hang", limit=limit)
+    await target.called(1)
+    uid = await add(http, node, url=f"{target.url}/ok", limit=limit)
+    page = await open_job(pages, node, uid)
+    why = panel(page).locator("section").filter(has_text="Why it waits")
+    await expect(why.get_by_role("link", name="shop")).to_have_attribute("href", "/tasks?view=limits&key=shop")
+    await why.get_by_role("link", name=holder).click()
+    await shows(page, holder)
+
+
 async def test_the_panel_follows_a_job_as_it_ends(pages, node, target, http):
     uid = await add(http, node, url=f"{target.url}/accept")
     await target.called(1)

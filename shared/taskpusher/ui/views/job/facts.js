@@ -7,7 +7,7 @@
 
 import { h, keyed, put } from "../../lib/dom.js";
 import { absolute, count, duration, percent, plural, setTime, timeNode } from "../../lib/format.js";
-import { to, toJob, toJobs } from "./links.js";
+import { toJob, toJobs, toLimit } from "./links.js";
 
 /** Return {node, update(job)}. */
 export function facts() {
@@ -58,7 +58,7 @@ function placed(job) {
     { label: "Queue", said: queue, link: () => toJobs(queue, { queue }) },
     { label: "Priority", said: String(job.priority) },
     { label: "Key", said: `${key ?? ""}${job.ordered ? " (one at a time, in order)" : ""}` },
-    { label: "Limit", said: limit ? limitInWords(limit) : "", link: () => to("limits", limit ? limitInWords(limit) : "") },
+    { label: "Limit", said: limit ? limitInWords(limit) : "", link: () => toLimit(limit?.key ?? "", limit ? limitInWords(limit) : "") },
     { label: "Unique", said: job.unique === null ? "" : `${job.unique} (on conflict: ${job.on_conflict})` },
     { label: "Idempotency key", said: job.idempotency_key ?? "" },
     { label: "Callback of", said: callback_of ?? "", link: () => toJob(callback_of ?? "") },

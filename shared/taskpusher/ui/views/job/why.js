@@ -6,7 +6,7 @@
 
 import { h } from "../../lib/dom.js";
 import { absolute } from "../../lib/format.js";
-import { to, toJob, toJobs } from "./links.js";
+import { toJob, toJobs, toLimit, toTarget } from "./links.js";
 import { section } from "./section.js";
 
 const TIME = /(\d{4}-\d\d-\d\dT[\d:.]+Z)/;
@@ -47,16 +47,16 @@ function fact(name, value, why) {
     case "queue":
       return [toJobs(text, { queue: text })];
     case "limit": // where the slots are meant it is how many there are
-      return [why.facts.reason === "slots" || why.facts.reason === "reserve" || "host" in why.facts ? text : to("limits", text)];
+      return [why.facts.reason === "slots" || why.facts.reason === "reserve" || "host" in why.facts ? text : toLimit(text)];
     case "host":
-      return [to("targets", text)];
+      return [toTarget(text)];
     case "first":
     case "uid":
       return [toJob(text)];
     case "held_by":
       return Array.isArray(value) ? value.flatMap((uid) => [toJob(String(uid)), " "]) : [text];
     case "hosts":
-      return Object.entries(/** @type {object} */ (value)).flatMap(([host, calls]) => [to("targets", host), ` ${calls} `]);
+      return Object.entries(/** @type {object} */ (value)).flatMap(([host, calls]) => [toTarget(host), ` ${calls} `]);
     default:
       return [TIME.test(text) ? absolute(text) : typeof value === "object" ? JSON.stringify(value) : text];
   }
