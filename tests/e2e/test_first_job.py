@@ -2,39 +2,30 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import aiohttp
 
-from .processes import NodeProcess, Target, add, job, until
+from .processes import NodeProcess, add, job, until
+
+README = Path(__file__).parents[2] / "README.md"
 
 
-def test_a_job_pushed_by_curl_is_called_and_can_be_read_back(tmp_path):
-    # no client library between: these are the two lines of the README
-    async def story():
-        target, node = Target(), NodeProcess(tmp_path)
-        await target.start()
-        await node.start()
-        try:
-            curl = await asyncio.to_thread(
-                subprocess.run,
-                ["curl", "-s", "-d", f"url={target.url}/ok", f"{node.url}/add"],
-                capture_output=True,
-                check=True,
-            )
-            uid = json.loads(curl.stdout)["uid"]
-            async with aiohttp.ClientSession() as http, http.get(f"{node.url}/job/{uid}/wait") as answer:
-                seen = await answer.json()
-        finally:
-            await node.kill()
-            await target.stop()
-        return seen, target.calls[uid]
-
-    seen, calls = asyncio.run(story())
-    assert (seen["state"], seen["response"]["status"], seen["response"]["body"]) == ("completed", 200, "ok")
-    assert calls == 1
+async def test_the_first_job_of_the_readme_is_called_and_can_be_read_back(node):
+    await node.start()
+    _, _, section = README.read_text().partition("## A first job\n")
+    _, _, lines = section.partition("```sh\n")
+    lines, _, _ = lines.partition("```")
+    shell = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        lines.replace("http://localhost:9900", node.url).replace("localhost:9900", node.url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await shell.communicate()
+    seen = json.loads(said)
+    assert (seen["state"], seen["url"], seen["response"]["status"]) == ("completed", f"{node.url}/health", 200)
 
 
 async def test_the_seeds_line_with_one_dash_and_basic_auth_runs_a_node(tmp_path, http, target):

@@ -1,4 +1,4 @@
-"""The README of the node: it names no test and no place that is not there."""
+"""The READMEs: they name no test and no place that is not there."""
 
 import re
 from pathlib import Path
@@ -34,11 +34,22 @@ def test_every_row_of_a_promise_or_a_fault_names_a_test(title, header):
     assert [row for row in rows if "`test_" not in row.split("|")[-2]] == []
 
 
-def test_every_link_and_every_section_that_a_text_points_to_is_there():
-    titles = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {title.lower().replace(" ", "-") for title in titles}
-    links = re.findall(r"\]\(([^)]*)\)", README)
-    files = [link for link in links if not link.startswith(("#", "https://"))]
-    assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
-    assert [file for file in files if not (ROOT / "node" / file).exists()] == []
-    assert [title for title in re.findall(r"[Ss]ee \*([^*]+)\*", README) if title not in titles] == []
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "node/README.md", "loadtest/README.md"])
+def test_every_link_and_every_section_that_a_text_points_to_is_there(name):
+    file = ROOT / name
+    text = file.read_text()
+    links = re.findall(r"\]\(([^)]*)\)|(?:src|srcset)=\"([^\"]*)\"", text)
+    for link in filter(lambda link: not link.startswith("https://"), map("".join, links)):
+        path, _, anchor = link.partition("#")
+        target = file.parent / path if path else file
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target.read_text()), link
+    assert [title for title in re.findall(r"[Ss]ee \*([^*]+)\*", text) if title not in titles_of(text)] == []
+
+
+def titles_of(text: str) -> list[str]:
+    return re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+
+
+def anchors_of(text: str) -> set[str]:
+    return {title.lower().replace(" ", "-") for title in titles_of(text)}
