@@ -109,7 +109,9 @@ export function table(how, first) {
     const placed = held() ? keepPlaces(how, sorted, order) : sorted;
     order = placed.map(how.key);
     const shown = now.rows === "all" ? placed : placed.slice(0, SHOWN);
+    const stays = keepFocus(body);
     keyed(body, shown, { key: how.key, make: (item) => rowOf(how.columns, item), update: (row, item) => row.update(item) });
+    stays();
     for (const head of heads) head.update();
     tools.hidden = !how.text || (items.length < SEARCHED_FROM && !wanted);
     text(told, wanted ? `${count(found.length)} of ${plural(items.length, "row")}` : "");
@@ -138,6 +140,26 @@ export function table(how, first) {
       items = fresh;
       show();
     },
+  };
+}
+
+/**
+ * Return a function that brings the focus, where what had it is gone, to the next best: in its cell, its row, or the row
+ * that is now in that place; and to the view where there is none.
+ *
+ * @param {HTMLTableSectionElement} body
+ */
+function keepFocus(body) {
+  const focused = document.activeElement;
+  const cell = focused instanceof HTMLElement && body.contains(focused) ? focused.closest("td") : null;
+  const row = /** @type {HTMLTableRowElement | null} */ (cell?.parentElement ?? null);
+  const place = row?.sectionRowIndex ?? 0;
+  return () => {
+    if (!focused || !cell || (focused.isConnected && focused.checkVisibility())) return;
+    const near = row?.isConnected ? [cell, row] : [body.rows[Math.min(place, body.rows.length - 1)]];
+    const choices = near.flatMap((one) => [...(one?.querySelectorAll("a[href], button") ?? [])]);
+    const next = choices.find((one) => one.checkVisibility()) ?? document.getElementById("view");
+    if (next instanceof HTMLElement) next.focus({ preventScroll: true });
   };
 }
 
