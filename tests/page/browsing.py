@@ -49,8 +49,11 @@ class Pages:
         self._contexts: list[BrowserContext] = []
         self._expected: list[re.Pattern] = []
 
-    async def open(self, url: str, width: int = 1440, theme: str = "light") -> Page:
-        """Open a page as somebody would who has never been there; nothing moves on it by itself."""
+    async def open(self, url: str, width: int = 1440, theme: str = "light", script: str = "") -> Page:
+        """Open a page as somebody would who has never been there; nothing moves on it by itself.
+
+        A script runs before the page's own.
+        """
         context = await self._browser.new_context(
             viewport={"width": width, "height": HEIGHT}, color_scheme=theme, reduced_motion="reduce"
         )
@@ -61,7 +64,7 @@ class Pages:
         context.on("weberror", lambda told: self._note("exception", str(told.error)))
         context.on("console", self._console)
         await context.expose_function("tellOfViolation", lambda text: self._note("violation", text))
-        await context.add_init_script(_TELL_OF_VIOLATIONS)
+        await context.add_init_script(_TELL_OF_VIOLATIONS + script)
         page = await context.new_page()
         await page.goto(url)
         return page
