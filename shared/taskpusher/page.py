@@ -45,6 +45,7 @@ class Page:
 
     def __init__(self) -> None:
         self._files = dict(_read(files(__package__).joinpath(FOLDER), ""))
+        self._index = self._files.pop(INDEX)  # elsewhere than at /tasks it would miss all others
 
     @operation("GET", "/", answers={303: None})
     async def root(self, _: web.Request) -> web.Response:
@@ -54,7 +55,7 @@ class Page:
     @operation("GET", "/tasks", answers={200: Text("text/html", "The page, for people.")})
     async def index(self, request: web.Request) -> web.Response:
         """Answer with the page."""
-        return _answer(request, self._files[INDEX])
+        return _answer(request, self._index)
 
     @operation(
         "GET",

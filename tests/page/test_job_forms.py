@@ -49,6 +49,19 @@ async def test_one_more_job_is_added_with_changes_and_the_old_one_stays(pages, n
     assert uid not in json.dumps(added)
 
 
+@pytest.mark.parametrize("body", [{}, [], False, "", "one\r\ntwo\n", " { "])
+async def test_a_body_that_nobody_changed_goes_on_as_it_is(pages, node, target, http, body):
+    uid = await add(http, node, url=f"{target.url}/ok", method="POST", body=body, queue="old")
+    await until(http, node, completed=1)
+    page = await open_job(pages, node, uid)
+    await panel(page).get_by_role("button", name="Retry with changes").click()
+    await page.get_by_label("Queue").fill("new")
+    await panel(page).get_by_role("button", name="Add as a new job").click()
+    await expect(page.get_by_role("link", name="The one before")).to_be_visible()
+    new = await job(http, node, page.url.rpartition("job=")[2])
+    assert (new["queue"], new["body"]) == ("new", body)
+
+
 async def test_a_change_touches_only_what_was_changed(pages, node, target, http):
     fields = {
         "url": f"{target.url}/ok?token=hunter2",

@@ -103,16 +103,12 @@ function showAnew() {
 
 /** @param {AbortSignal} signal */
 async function poll(signal) {
-  try {
-    await Promise.all([askReady(signal), askStats(signal)]);
-    known.problem = null;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof Problem)) throw error;
-    known.problem = error;
-    if (error.status === 0) known.ready = null;
-    if (error.type === "forbidden") takeRole("push"); // every other one may ask for numbers
-  }
+  const asked = await Promise.allSettled([askReady(signal), askStats(signal)]);
+  signal.throwIfAborted();
+  const wrong = asked.find((result) => result.status === "rejected")?.reason ?? null;
+  if (wrong !== null && !(wrong instanceof Problem)) throw wrong;
+  known.problem = wrong;
+  if (wrong?.type === "forbidden") takeRole("push"); // every other one may ask for numbers
   parts.health.update(known);
   const shown = await Promise.allSettled([slots.view.poll(signal), slots.panel.poll(signal)]);
   signal.throwIfAborted();
@@ -130,7 +126,12 @@ function tell(result) {
 
 /** @param {AbortSignal} signal */
 async function askReady(signal) {
-  known.ready = await get("ready", { signal });
+  try {
+    known.ready = await get("ready", { signal });
+  } catch (error) {
+    if (!signal.aborted) known.ready = null; // what it said before is not so any more
+    throw error;
+  }
   text(parts.node, known.ready?.name ?? "");
 }
 

@@ -7,6 +7,11 @@
 import { parse } from "./exact.js";
 
 const TIMEOUT_MS = 15_000;
+// The page's own URL, but for the user and password that somebody may have opened it with: nothing may be fetched with these.
+const HERE = location.origin + location.pathname;
+
+/** Return the whole URL of a path. @param {string} path */
+export const urlOf = (path) => new URL(path, HERE).href;
 
 /** An answer that tells a problem (RFC 9457), or that there was no answer: then its status is 0. */
 export class Problem extends Error {
@@ -50,7 +55,7 @@ async function ask(method, path, { signal, body, exact = false, plain = false, w
   }
   let answer, said;
   try {
-    answer = await fetch(path, init);
+    answer = await fetch(urlOf(path), init);
     said = await answer.text();
   } catch {
     signal?.throwIfAborted();

@@ -4,6 +4,8 @@
  * @typedef {import("./types.js").Job} Job
  */
 
+import { urlOf } from "./api.js";
+
 export const MASK = "[masked]";
 
 /** @type {Record<string, string>} what a call carries whose job names no Content-Type, by the kind of its body */
@@ -33,9 +35,8 @@ export function ofCall({ method, url, headers, body, body_base64 }) {
 
 /** Return the add of a job. @param {Record<string, unknown>} fields */
 export function ofAdd(fields) {
-  const url = new URL("add", location.href).href;
   const body = quote(JSON.stringify(fields));
-  return [`curl -X POST ${quote(url)}`, "-H 'Content-Type: application/json'", `--data-raw ${body}`].join(" \\\n  ");
+  return [`curl -X POST ${quote(urlOf("add"))}`, "-H 'Content-Type: application/json'", `--data-raw ${body}`].join(" \\\n  ");
 }
 
 /** @param {string} name @param {string} value */

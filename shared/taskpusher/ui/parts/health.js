@@ -10,7 +10,7 @@
 import { post } from "../lib/api.js";
 import { h, icon, put, text } from "../lib/dom.js";
 import { plural } from "../lib/format.js";
-import { say } from "../lib/notice.js";
+import { inWords as sentence, say } from "../lib/notice.js";
 import { act } from "../lib/role.js";
 
 const ICONS = {
@@ -18,6 +18,8 @@ const ICONS = {
   busy: "M8 1.8a6.2 6.2 0 1 0 .01 0M8 4.5V8l2.5 1.8",
   bad: "M8 1.8L14.6 13.6H1.4zM8 6v3.6M8 11.4v.2",
 };
+
+const AGAIN = "It is asked again every few seconds, and what is shown is old";
 
 /** Return {node, update(known)}. */
 export function health() {
@@ -63,9 +65,10 @@ export function inWords({ ready, problem, running, missing }) {
   if (problem?.status === 401) return bad("Not let in", "Load the page again and give user and password");
   if (problem?.type === "forbidden") return bad("Your credentials may add jobs, not look at them", "A token of the role read may look");
   if (ready === null && problem === null) return { tone: "busy", said: "Asking the node", advice: "" };
-  if (ready === null) return bad("The node does not answer", "Is it running? It is asked again every few seconds, and what is shown is old");
+  if (ready === null) return bad("The node does not answer", `${problem?.status ? `${problem.detail}.` : "Is it running?"} ${AGAIN}`);
   if (missing.length > 0) return bad(`${missing.join(", ")} did not answer`, "Counts and lists are partial");
   const reason = ready.reason ?? "";
+  if (problem && ready.state === "ready") return bad("The numbers cannot be had", `${sentence(problem)}. ${AGAIN}`);
   switch (ready.state) {
     case "ready":
       return { tone: "ok", said: "Ready", advice: "" };

@@ -2,6 +2,7 @@
  * The body of a job: JSON, which is checked as it is typed, a text, or bytes as base64.
  *
  * @typedef {import("./controls.js").Control} Control
+ * @typedef {import("./controls.js").Fields} Fields
  */
 
 import { attr, h, text } from "../../lib/dom.js";
@@ -18,6 +19,9 @@ export function bodyField() {
   const error = h("span", { class: "field-error", id: "field-body-error", "aria-live": "polite" });
   const head = h("div", { class: "field-head" }, h("label", { for: input.id }, "Body"), kind);
   const node = h("div", { class: "field" }, head, input, error);
+
+  /** @type {{shown: string, kind: string, given: Fields} | null} what was written, which stays to the byte: no field holds every line end */
+  let written = null;
 
   /** @param {string} rule */
   function say(rule) {
@@ -36,6 +40,7 @@ export function bodyField() {
   }
 
   function read() {
+    if (written && input.value === written.shown && kind.value === written.kind) return written.given;
     if (input.value === "") return {};
     if (kind.value === "base64") return { body_base64: input.value.replace(/\s/g, "") };
     if (kind.value === "text") return { body: input.value };
@@ -50,10 +55,13 @@ export function bodyField() {
     name: "body",
     node,
     read,
-    write({ body, body_base64 }) {
+    write(fields) {
+      const { body, body_base64 } = fields;
       const bytes = typeof body_base64 === "string";
       kind.value = bytes ? "base64" : typeof body === "string" ? "text" : "json";
       input.value = bytes ? body_base64 : typeof body === "string" ? body : body === undefined || body === null ? "" : pretty(body);
+      const given = Object.fromEntries(Object.entries(fields).filter(([name]) => name === "body" || name === "body_base64"));
+      written = { shown: input.value, kind: kind.value, given };
     },
     fail(path, rule) {
       if (path !== "body" && path !== "body_base64") return false;

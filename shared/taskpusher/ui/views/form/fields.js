@@ -22,7 +22,7 @@ const MOVING = ["priority", "delay", "run_at"]; // which its line says of an ord
  * @returns {Fields}
  */
 export function ofJob(job) {
-  const fields = Object.fromEntries(ASKED.map((name) => [name, job[/** @type {keyof Job} */ (name)]]).filter(([, value]) => isGiven(value)));
+  const fields = Object.fromEntries(ASKED.map((name) => [name, job[/** @type {keyof Job} */ (name)]]).filter(([name, value]) => isGiven(String(name), value)));
   if (job.unique === null || job.on_conflict === "keep") delete fields.on_conflict;
   if (job.ordered) for (const name of MOVING) delete fields[name];
   else delete fields.ordered;
@@ -42,10 +42,10 @@ export function ofAgain(job) {
   return fields;
 }
 
-/** @param {unknown} value */
-function isGiven(value) {
+/** @param {string} name @param {unknown} value */
+function isGiven(name, value) {
   if (value === null || value === undefined) return false;
-  return typeof value !== "object" || Object.keys(value).length > 0;
+  return name === "body" || typeof value !== "object" || Object.keys(value).length > 0; // a body may be {}
 }
 
 /** Return which fields cannot be changed of a job. @param {Job} job */
