@@ -1,32 +1,26 @@
 /**
  * Changes many jobs: counts them first, asks, and shows how far it is, with a way to stop.
  *
- * @typedef {"retry" | "cancel" | "delete"} Verb
+ * @typedef {Exclude<import("./verbs.js").Verb, "run">} Verb those with a call for many
  * @typedef {object} Bulk
  * @property {Verb} verb
  * @property {string} state as the path of a listing spells it: errors
  * @property {Record<string, string>} params the filters of the listing
  * @property {number} [count] how many they are, where that is known; else they are counted
  * @property {string} [detail] what else is to be known before somebody agrees
- * @typedef {{done: number, more: boolean}} Step
+ * @typedef {{done: number, more: boolean, refused?: string[]}} Step `refused`: why, for each job that was not done
  */
 
 import { del, post, withQuery } from "./api.js";
 import { ask } from "./dialog.js";
 import { count as number, now, plural } from "./format.js";
 import * as notice from "./notice.js";
+import { VERBS } from "./verbs.js";
 
 const AT_ONCE = 500; // jobs changed by a call: so that it is seen to go on
 
-/** @type {Record<Verb, {word: string, doing: string, done: string, method: string, path: string}>} */
-const VERBS = {
-  retry: { word: "Retry", doing: "Retrying", done: "Retried", method: "POST", path: "/jobs/{state}/retry" },
-  cancel: { word: "Cancel", doing: "Cancelling", done: "Cancelled", method: "POST", path: "/jobs/{state}/cancel" },
-  delete: { word: "Delete", doing: "Deleting", done: "Deleted", method: "DELETE", path: "/jobs/{state}" },
-};
-
 /** Return the call of a verb as /openapi.json spells it, for `act` and `can`: [method, path]. @param {Verb} verb */
-export const bulkCall = (verb) => /** @type {const} */ ([VERBS[verb].method, VERBS[verb].path]);
+export const bulkCall = (verb) => /** @type {readonly [string, string]} */ (VERBS[verb].many);
 
 /**
  * Change all jobs of a state that match, once somebody has agreed; tells how it went.
@@ -36,8 +30,7 @@ export const bulkCall = (verb) => /** @type {const} */ ([VERBS[verb].method, VER
  */
 export async function bulk({ verb, state, params, count, detail }) {
   const { word, doing, done } = VERBS[verb];
-  // Only what was there when it was counted; scheduled jobs are listed by when they are due, not by when they came.
-  const frozen = state === "scheduled" || params.until ? params : { ...params, until: new Date(now()).toISOString() };
+  const frozen = frozenParams(state, params);
   const total = count ?? (await counted(verb, state, frozen));
   if (total === null) return 0;
   if (total === 0) {
@@ -50,13 +43,24 @@ export async function bulk({ verb, state, params, count, detail }) {
 }
 
 /**
+ * Narrow filters to what is there now; scheduled jobs are listed by when they are due, not by when they came.
+ *
+ * @param {string} state
+ * @param {Record<string, string>} params
+ * @returns {Record<string, string>}
+ */
+export function frozenParams(state, params) {
+  return state === "scheduled" || params.until ? params : { ...params, until: new Date(now()).toISOString() };
+}
+
+/**
  * Count what matches, which takes several calls when it is much; null when somebody stopped it.
  *
  * @param {Verb} verb
  * @param {string} state
  * @param {Record<string, string>} params
  */
-async function counted(verb, state, params) {
+export async function counted(verb, state, params) {
   const next = walk(verb, state, { ...params, dry_run: "true" }, 1_000);
   const bar = notice.working("Counting");
   try {
@@ -105,11 +109,14 @@ function walk(verb, state, params, limit = AT_ONCE) {
 export async function progress({ doing, done: said, total, next }) {
   const bar = notice.working(`${doing} ${plural(total, "job")}`);
   let done = 0;
+  /** @type {string[]} */
+  const refused = [];
   const far = () => (done < total ? `${number(done)} of ${plural(total, "job")}` : plural(done, "job"));
   try {
     for (let more = true; more && !bar.stopped; ) {
       const step = await next();
       done += step.done;
+      refused.push(...(step.refused ?? []));
       more = step.more;
       bar.update(`${doing} ${plural(total, "job")}: ${number(done)}`, Math.min(1, done / total));
     }
@@ -119,6 +126,22 @@ export async function progress({ doing, done: said, total, next }) {
   } finally {
     bar.close();
   }
-  notice.say(bar.stopped ? `Stopped. ${said} ${far()}` : `${said} ${far()}`);
+  if (bar.stopped) notice.say(`Stopped. ${said} ${far()}`);
+  else if (done < total) notice.warn(`${said} ${far()}. ${whyNot(refused, total - done)}`);
+  else notice.say(`${said} ${far()}`);
   return done;
+}
+
+/**
+ * Say why jobs were not done, the same reason once.
+ *
+ * @param {string[]} refused
+ * @param {number} left
+ */
+function whyNot(refused, left) {
+  /** @type {Map<string, number>} */
+  const reasons = new Map();
+  for (const why of refused) reasons.set(why, (reasons.get(why) ?? 0) + 1);
+  if (reasons.size === 0) return `${plural(left, "job")} had left the state, or another job stands in the way`;
+  return [...reasons].map(([why, times]) => `${number(times)} not: ${why}`).join("; ");
 }

@@ -6,10 +6,14 @@
  *   and nothing may be asked for or changed by it
  */
 
+import { now } from "./format.js";
+
 export const NAMES = ["queue", "host", "status", "error", "group", "key", "since", "until"];
 
 const UID = /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}-[a-z0-9-]{1,32}$/;
-const PART = /([a-z]+(?:\.[^:\s"]+)?):(?:"((?:[^"\\]|\\.)*)"|(\S*))|(\S+)/g;
+const PART = /([a-z]+(?:\.[^:\s"]+)?):(?:"((?:[^"\\]|\\.)*)"(?=\s|$)|(\S*))|(\S+)/g;
+const AGO = /^([+-]?)(\d{1,6})([smhd])$/;
+const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
  * @param {string} text
@@ -61,4 +65,20 @@ export function stringify(query) {
   return Object.entries(query)
     .map(([name, value]) => `${name}:${/^[^\s"]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`}`)
     .join(" ");
+}
+
+/**
+ * Return what is asked of the API: times such as since:1h (an hour ago) and until:+30m (in half an hour) become absolute.
+ *
+ * @param {Record<string, string>} query
+ */
+export function absolute(query) {
+  const asked = { ...query };
+  for (const name of ["since", "until"]) {
+    const [, sign, digits, unit] = AGO.exec(asked[name] ?? "") ?? [];
+    if (!unit) continue;
+    const by_ms = Number(digits) * UNITS_MS[/** @type {"s" | "m" | "h" | "d"} */ (unit)];
+    asked[name] = new Date(now() + (sign === "+" ? by_ms : -by_ms)).toISOString();
+  }
+  return asked;
 }

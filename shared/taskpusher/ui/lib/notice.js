@@ -35,8 +35,11 @@ export function fail(error, doing) {
   if (error instanceof DOMException && error.name === "AbortError") return;
   if (!(error instanceof Problem)) console.error(error);
   const text = error instanceof Problem ? inWords(error) : "The page has a fault; the console of the browser has more";
-  add(alerts, doing ? `${doing}: ${text}` : text).classList.add("failed");
+  warn(doing ? `${doing}: ${text}` : text);
 }
+
+/** Tell what did not go as it was meant; it stays until it is closed. @param {string} text */
+export const warn = (text) => add(alerts, text).classList.add("failed");
 
 /**
  * Show something that takes a while, as far as it is, with a button that stops it; it stays until it is closed.

@@ -1,83 +1,124 @@
 /**
- * The listing: the jobs of one state, newest or soonest first.
+ * The jobs of a state, narrowed by a filter, to look at and to act on.
  *
  * @typedef {import("../lib/types.js").Address} Address
- * @typedef {import("../lib/types.js").JobListed} JobListed
- * @typedef {import("../lib/types.js").Listing} Listing
  */
 
 import * as address from "../lib/address.js";
-import { get, withQuery } from "../lib/api.js";
-import { attr, h, keyed, text } from "../lib/dom.js";
-import { setTime, timeNode } from "../lib/format.js";
-import { parse } from "../lib/filter.js";
-import { stateInfo, stateMark } from "../lib/states.js";
+import { can, get, Problem } from "../lib/api.js";
+import { h, put, text } from "../lib/dom.js";
+import { parse, stringify } from "../lib/filter.js";
+import * as keys from "../lib/keys.js";
+import { fail, inWords } from "../lib/notice.js";
+import { stateInfo } from "../lib/states.js";
+import { makeChips } from "./jobs/chips.js";
+import { filterBox } from "./jobs/filterbox.js";
+import { List } from "./jobs/list.js";
 
-const SHOWN = 50;
+const QUEUES_EVERY = 5; // polls
 export const FIRST_STATE = "waiting";
 
 /** @type {import("../lib/types.js").View} */
-export const view = {
-  title: "Jobs",
-  show(root, first) {
-    let now = first;
-    const heading = h("h1");
-    const body = h("tbody");
-    const when = h("th", { scope: "col" });
-    const head = h("thead", null, h("tr", null, ["State", "Job", "Queue", "Tries"].map((name) => h("th", { scope: "col" }, name)), when));
-    const empty = h("p", { class: "empty" });
-    const box = h("div", { class: "table-box" }, h("table", { class: "jobs" }, head, body));
-    root.append(heading, box, empty);
+export const view = { title: "Jobs", show };
 
-    const path = () => stateInfo(now.state ?? FIRST_STATE)?.path ?? FIRST_STATE;
+/** @param {HTMLElement} root @param {Address} first */
+function show(root, first) {
+  let now = first;
+  let polls = 0;
+  /** @type {import("../lib/types.js").Queue[]} */
+  let queues = [];
+  const heading = h("h1");
+  const news = h("button", { type: "button", class: "news", title: "Show what there is now (n)", onclick: () => list?.refresh() });
+  const box = filterBox(now.q ?? "");
+  const chips = makeChips();
+  const place = h("div");
+  let list = begin();
+  root.append(h("div", { class: "view-head" }, heading, h("div", { role: "status" }, news)), box.node, chips.node, place);
+  const off = listen(() => list, box.focus);
 
-    /** @param {JobListed[]} jobs */
-    function draw(jobs) {
-      const info = stateInfo(path());
-      text(heading, info?.word ?? "");
-      text(when, info?.when ?? "");
-      keyed(body, jobs, { key: (job) => job.uid, make: row, update: (row, job) => row.update(job) });
-      box.hidden = jobs.length === 0; // without a link in it, nobody could scroll it by keyboard
-      text(empty, jobs.length === 0 ? "No job is in this state." : "");
-    }
-
-    draw([]);
-    return {
-      update(changed) {
-        now = changed;
-      },
-      async poll(signal) {
-        const { query } = parse(now.q ?? "");
-        /** @type {Listing} */
-        const listing = await get(withQuery(`jobs/${path()}`, { ...query, limit: SHOWN }), { signal });
-        draw(listing.jobs);
-      },
-      close() {
-        root.textContent = "";
-      },
-    };
-  },
-};
-
-/** @param {JobListed} job */
-function row(job) {
-  const link = h("a", { href: address.href({ job: job.uid }) }, h("span", { class: "method" }, job.method), " ", job.url);
-  const state = h("td");
-  const error = h("span", { class: "row-error" });
-  const tries = h("td", { class: "figure" });
-  const time = timeNode();
-  const node = h("tr", null, state, h("td", { class: "job-cell" }, link, error), h("td", null, job.queue), tries, h("td", null, time));
-  let shown = "";
-  /** @param {JobListed} job */
-  function update(job) {
-    if (shown !== job.state) {
-      shown = job.state;
-      state.replaceChildren(stateMark(job.state));
-    }
-    attr(link, "href", address.href({ job: job.uid }));
-    text(error, job.error?.message ?? "");
-    text(tries, job.tries);
-    setTime(time, job[stateInfo(job.state)?.time ?? "added_at"]);
+  /** Begin with a state and a filter; there is no list where the filter is wrong. */
+  function begin() {
+    const info = infoOf(now);
+    text(heading, info.word);
+    news.hidden = true;
+    const made = parse(now.q ?? "").wrong === null ? new List(info, now, news) : null;
+    put(place, made?.node);
+    return made;
   }
-  return { node, update };
+
+  function drawChips() {
+    const { queue = "", ...others } = parse(now.q ?? "").query;
+    const without = (/** @type {string | null} */ name) => stringify(name === null ? others : { ...others, queue: name });
+    chips.update(queues, infoOf(now).state, queue, (name) => address.href({ q: without(name), pages: null, job: null }));
+  }
+
+  /** @param {AbortSignal} signal */
+  async function askQueues(signal) {
+    if (polls % QUEUES_EVERY === 0 && can("GET", "/queues")) queues = (await get("queues", { signal })).queues;
+    polls += 1;
+    drawChips();
+  }
+
+  /** @param {AbortSignal} signal */
+  async function askJobs(signal) {
+    try {
+      await list?.poll(signal);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 422) throw error;
+      box.tell(inWords(error));
+      put(place);
+      list = null; // until the filter is another one
+    }
+  }
+
+  return {
+    /** @param {Address} changed */
+    update(changed) {
+      const same = changed.state === now.state && changed.q === now.q;
+      now = changed;
+      if (same) return list?.at(now);
+      box.set(now.q ?? "");
+      list = begin();
+      drawChips();
+    },
+    /** @param {AbortSignal} signal */
+    async poll(signal) {
+      await askQueues(signal); // first, for they stand above
+      await askJobs(signal);
+    },
+    close() {
+      for (const one of off) one();
+    },
+  };
+}
+
+/** @param {Address} now @returns {import("../lib/states.js").StateInfo} */
+function infoOf(now) {
+  const info = stateInfo(now.state ?? FIRST_STATE) ?? stateInfo(FIRST_STATE);
+  if (!info) throw new Error("the first state is none");
+  return info;
+}
+
+/**
+ * Listen to the keys of the listing.
+ *
+ * @param {() => List | null} list
+ * @param {() => void} filter
+ */
+function listen(list, filter) {
+  const retry = () => void list()?.actByKey("retry").catch((error) => fail(error, "Retry"));
+  const cancel = () => void list()?.actByKey("cancel").catch((error) => fail(error, "Cancel"));
+  return [
+    keys.on("j", "Next job", () => list()?.move(1)),
+    keys.on("k", "Job before", () => list()?.move(-1)),
+    keys.on("Enter", "Open the job", () => list()?.open()),
+    keys.on("x", "Select the job, or not", () => list()?.chooseByKey(0, false)),
+    keys.on("X", "Select from the last one to this", () => list()?.chooseByKey(0, true)),
+    keys.on("J", "Select on to the next job", () => list()?.chooseByKey(1, true)),
+    keys.on("K", "Select on to the job before", () => list()?.chooseByKey(-1, true)),
+    keys.on("r", "Retry the job, or the selected", retry),
+    keys.on("c", "Cancel the job, or the selected", cancel),
+    keys.on("n", "Show what is new", () => list()?.refresh()),
+    keys.on("/", "Filter", filter),
+  ];
 }
