@@ -105,7 +105,7 @@ async def test_a_filter_narrows_and_stands_in_the_address(pages, node, http):
     await expect(page.locator("main")).to_contain_text("matches until:1h")
     await page.get_by_role("link", name="Clear the filter").click()
     await expect(rows(page)).to_have_count(3)
-    await page.get_by_role("list", name="Queues").get_by_role("link", name="films").click()
+    await page.get_by_role("list", name="Filters").get_by_role("link", name="films").click()
     await expect(rows(page)).to_have_count(1)
     await page.go_back()
     await expect(rows(page)).to_have_count(3)

@@ -11,7 +11,7 @@ import { short } from "../../lib/format.js";
 const MOST = 20;
 
 export function makeChips() {
-  const node = h("ul", { class: "chips", "aria-label": "Queues" });
+  const node = h("ul", { class: "chips", "aria-label": "Filters" });
 
   /**
    * @param {Queue[]} queues
