@@ -130,6 +130,77 @@ async def test_what_is_wrong_with_a_filter_is_told_at_the_field(pages, node, htt
     await expect(page.locator("#filter-wrong")).to_contain_text("uid: no job here is")
 
 
+async def test_nothing_is_acted_on_by_a_filter_other_than_the_one_that_is_read(pages, node, target, http):
+    await failed(http, node, target, 51)
+    page = await opened(pages, node, "state=errors", 50)
+    field, bar = page.get_by_role("searchbox", name="Filter"), page.get_by_role("group", name="Selected jobs")
+    await page.get_by_role("checkbox", name="Select all shown").click()
+    await field.fill("queue:mails")
+    await bar.get_by_role("button", name="Select all that match").click()
+    await expect(page.get_by_role("alert").filter(has_text="not asked for yet")).to_be_visible()
+    await field.press("Escape")
+    await bar.get_by_role("button", name="Select all that match").click()
+    await expect(bar).to_contain_text("All 51 matching")
+    await bar.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("no filter is set")
+    await page.keyboard.press("Escape")
+    await field.fill("quue:mails")
+    await field.press("Enter")
+    await expect(page.locator("#filter-wrong")).to_contain_text("quue: there is")
+    await expect(rows(page)).to_have_count(0)
+
+
+async def test_an_address_that_filters_by_a_uid_lists_nothing_else(pages, node, target, http):
+    await failed(http, node, target, 2)
+    page = await pages.open(f"{node.url}/tasks?view=jobs&state=errors&q=uid:01a21fe8ea79706d9a634bac7b30d899-none")
+    await ready(page)
+    await expect(page.locator("#filter-wrong")).to_contain_text("Press Enter to open this job")
+    await expect(rows(page)).to_have_count(0)
+
+
+async def test_no_more_scheduled_jobs_are_cancelled_than_somebody_agreed_to(pages, node, http):
+    await add(http, node, url=f"{NOBODY}/1", delay=7200)
+    page = await opened(pages, node, "state=scheduled", 1)
+    await page.get_by_role("checkbox", name="Select all shown").click()
+    await add(http, node, url=f"{NOBODY}/2", delay=3600)
+    bar = page.get_by_role("group", name="Selected jobs")
+    await bar.get_by_role("button", name="Select all that match").click()
+    await bar.get_by_role("button", name="Cancel").click()
+    agree = page.get_by_role("dialog").get_by_role("button", name="Cancel 2 jobs")
+    await expect(agree).to_be_visible()
+    await add(http, node, url=f"{NOBODY}/3", delay=10_000)
+    await agree.click()
+    await expect(page.get_by_role("status").filter(has_text="Cancelled 2 jobs")).to_be_visible()
+    assert (await stats(http, node))["scheduled"] == 1
+
+
+async def test_what_is_not_shown_any_more_is_not_selected_any_more(pages, node, target, http):
+    await failed(http, node, target, 3)
+    await paused(http, node, "default")
+    page = await opened(pages, node, "state=errors", 3)
+    await page.keyboard.press("p")  # so that no poll tells of it
+    await page.get_by_role("checkbox", name="Select all shown").click()
+    bar = page.get_by_role("group", name="Selected jobs")
+    await expect(bar).to_contain_text("3 selected")
+    async with http.post(f"{node.url}/jobs/errors/retry?limit=1") as answer:
+        assert answer.ok
+    await rows(page).nth(0).locator("a").first.focus()
+    await page.keyboard.press("n")
+    await expect(bar).to_contain_text("2 selected")
+
+
+async def test_a_key_acts_on_no_row_that_the_focus_has_left(pages, node, target, http):
+    await failed(http, node, target, 3)
+    await paused(http, node, "default")
+    page = await opened(pages, node, "state=errors", 3)
+    await page.keyboard.press("j")
+    await page.get_by_role("heading", name="Errors", exact=True).click()
+    for key in ["r", "j", "r"]:
+        await page.keyboard.press(key)
+    await expect(rows(page).nth(1)).to_contain_text("now Waiting")
+    assert (await stats(http, node))["waiting"] == 1
+
+
 async def test_a_uid_alone_opens_its_job(pages, node, http):
     uid = await add(http, node, url=f"{NOBODY}/later", delay=3600)
     page = await pages.open(f"{node.url}/tasks?view=jobs&state=errors")

@@ -38,7 +38,7 @@ export async function bulk({ verb, state, params, count, detail }) {
     return 0;
   }
   if (!(await ask({ verb: word, what: plural(total, "job"), count: total, detail }))) return 0;
-  const next = walk(verb, state, frozen);
+  const next = walk(verb, state, frozen, { most: total });
   return progress({ doing, done, total, next });
 }
 
@@ -61,7 +61,7 @@ export function frozenParams(state, params) {
  * @param {Record<string, string>} params
  */
 export async function counted(verb, state, params) {
-  const next = walk(verb, state, { ...params, dry_run: "true" }, 1_000);
+  const next = walk(verb, state, { ...params, dry_run: "true" }, { at_once: 1_000 });
   const bar = notice.working("Counting");
   try {
     let total = 0;
@@ -84,19 +84,21 @@ export async function counted(verb, state, params) {
  * @param {Verb} verb
  * @param {string} state
  * @param {Record<string, string>} params
- * @param {number} [limit]
+ * @param {{at_once?: number, most?: number}} [how] most: never more than somebody agreed to, also where more came meanwhile
  * @returns {() => Promise<Step>}
  */
-function walk(verb, state, params, limit = AT_ONCE) {
+function walk(verb, state, params, { at_once = AT_ONCE, most = Infinity } = {}) {
+  let left = most;
   /** @type {string | null} */
   let last_uid = null;
   const path = verb === "delete" ? `jobs/${state}` : `jobs/${state}/${verb}`;
   return async () => {
-    const url = withQuery(path, { ...params, limit, last_uid });
+    const url = withQuery(path, { ...params, limit: Math.min(at_once, left), last_uid });
     /** @type {import("./types.js").BulkDone} */
     const answer = await (verb === "delete" ? del(url) : post(url));
     last_uid = answer.last_uid;
-    return { done: answer.done, more: last_uid !== null };
+    left -= answer.done;
+    return { done: answer.done, more: last_uid !== null && left > 0 };
   };
 }
 

@@ -2,7 +2,7 @@
  * The filter box: `queue:mail status:500 meta.user:7` to and from the parameters of a listing.
  *
  * @typedef {{query: Record<string, string>, uid: string | null, wrong: string | null}} Parsed
- *   `uid`: one job is looked for; `wrong`: what cannot be understood, in words: then `query` says less than was meant,
+ *   `uid`: one job is looked for, whatever else is given: no listing is meant; `wrong`: what cannot be understood, in words: then `query` says less than was meant,
  *   and nothing may be asked for or changed by it
  */
 

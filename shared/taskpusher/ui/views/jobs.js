@@ -36,12 +36,13 @@ function show(root, first) {
   root.append(h("div", { class: "view-head" }, heading, h("div", { role: "status" }, news)), box.node, chips.node, place);
   const off = listen(() => list, box.focus);
 
-  /** Begin with a state and a filter; there is no list where the filter is wrong. */
+  /** Begin with a state and a filter; there is no list where the filter is wrong, or looks for one job. */
   function begin() {
     const info = infoOf(now);
     text(heading, info.word);
     news.hidden = true;
-    const made = parse(now.q ?? "").wrong === null ? new List(info, now, news) : null;
+    const { uid, wrong } = parse(now.q ?? "");
+    const made = wrong === null && uid === null ? new List(info, now, { news, pending: box.pending }) : null;
     put(place, made?.node);
     return made;
   }

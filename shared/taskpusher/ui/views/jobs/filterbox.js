@@ -39,11 +39,10 @@ export function filterBox(first) {
 
   async function submit() {
     const value = field.value.trim();
-    const parsed = parse(value);
-    tell(parsed.wrong);
-    if (parsed.wrong !== null) return;
-    if (parsed.uid !== null) await find(parsed.uid);
-    else address.go({ q: value, pages: null });
+    const { uid, wrong } = parse(value);
+    tell(wrong);
+    if (wrong === null && uid !== null) await find(uid);
+    else address.go({ q: value, pages: null }); // also a wrong one: what it replaces may not be acted on in its place
   }
 
   /** Open a job, where it is there. @param {string} uid */
@@ -68,9 +67,13 @@ export function filterBox(first) {
   function set(value) {
     field.value = value;
     clear.hidden = value === "";
-    tell(parse(value).wrong);
+    const { uid, wrong } = parse(value);
+    tell(wrong ?? (uid === null ? null : "Press Enter to open this job"));
   }
 
+  /** Tell whether it says something that was not asked for yet. */
+  const pending = () => field.value.trim() !== (address.read().q ?? "").trim();
+
   set(first);
-  return { node, tell, set, focus: () => field.select() };
+  return { node, tell, set, pending, focus: () => field.select() };
 }

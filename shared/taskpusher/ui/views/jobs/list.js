@@ -28,8 +28,13 @@ const PAGES_MAX = 20; // that an address loads at once
 const GONE_A_POLL = 4; // jobs that left, of which is asked what became of them
 
 export class List {
-  /** @param {StateInfo} info @param {Address} now @param {HTMLButtonElement} news the button that tells what is new */
-  constructor(info, now, news) {
+  /**
+   * @param {StateInfo} info
+   * @param {Address} now
+   * @param {{news: HTMLButtonElement, pending: () => boolean}} around the button that tells what is new; whether the
+   *   filter box says something else than what is shown
+   */
+  constructor(info, now, { news, pending }) {
     this._info = info;
     this._q = now.q ?? "";
     this._query = parse(this._q).query;
@@ -53,6 +58,8 @@ export class List {
       info,
       selection: this._selection,
       params: () => absolute(this._query),
+      pending,
+      q: this._q,
       more: () => this._rows.next !== null || this._rows.news > 0,
       changed: (uid, job) => this._changed(uid, job),
       draw: () => this.draw(),
@@ -80,8 +87,10 @@ export class List {
 
   /** @param {AbortSignal} [signal] */
   async poll(signal) {
-    if (this._rows.pages.length === 0) this._rows = await this._first(signal);
-    else await this._again(this._rows, signal);
+    if (this._rows.pages.length === 0) {
+      this._rows = await this._first(signal);
+      this._selection.drop([...this._selection.uids].filter((uid) => !this._rows.jobs.has(uid))); // nobody sees these
+    } else await this._again(this._rows, signal);
     if (this._rows.jobs.size === 0) await this._drawEmpty(signal);
     this.draw();
   }
@@ -203,8 +212,9 @@ export class List {
     const why = refusal(...VERBS[verb].one);
     if (why !== null) return say(why);
     const job = this._rows.jobs.get(this._table.current());
-    if (this._selection.size > 0) await this._bar.run(verb);
-    else if (job && !this._rows.gone.has(job.uid)) await this._act(verb, job);
+    if (this._selection.size > 0) return this._bar.run(verb);
+    const seen = job && (job.uid === this._open || this._table.node.contains(document.activeElement)); // which one it is
+    if (seen && !this._rows.gone.has(job.uid)) await this._act(verb, job);
   }
 
   /** Go on by some rows, 0 for none, and select. @param {number} by @param {boolean} range from the last one that was */

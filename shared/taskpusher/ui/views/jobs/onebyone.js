@@ -37,12 +37,13 @@ export async function someJobs(verb, uids, changed) {
  * Run scheduled jobs that match, soonest first, once somebody has agreed.
  *
  * @param {import("./selection.js").Matching} matching
+ * @param {string} detail
  * @param {Changed} changed
  * @returns {Promise<boolean>} whether they agreed
  */
-export async function runMatching({ count: total, params }, changed) {
+export async function runMatching({ count: total, params }, detail, changed) {
   const { word, doing, done } = VERBS.run;
-  if (!(await ask({ verb: word, what: plural(total, "job"), count: total }))) return false;
+  if (!(await ask({ verb: word, what: plural(total, "job"), count: total, detail }))) return false;
   /** @type {string | null} */
   let last_uid = null;
   let left = total; // what runs and fails is scheduled anew, behind; it is not run twice

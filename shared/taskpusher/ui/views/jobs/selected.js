@@ -8,6 +8,8 @@
  * @property {StateInfo} info
  * @property {Selection} selection
  * @property {() => Record<string, string>} params the filters of the listing
+ * @property {string} q they, as somebody typed them
+ * @property {() => boolean} pending whether the filter box says something else by now
  * @property {() => boolean} more whether jobs match that are not shown
  * @property {import("./onebyone.js").Changed} changed
  * @property {() => void} draw
@@ -17,13 +19,15 @@
 import { bulk, counted, frozenParams } from "../../lib/bulk.js";
 import { h, put, text } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
-import { fail } from "../../lib/notice.js";
+import { fail, warn } from "../../lib/notice.js";
 import { act } from "../../lib/role.js";
 import { VERBS, verbsOf } from "../../lib/verbs.js";
 import { runMatching, someJobs } from "./onebyone.js";
 
+const NOT_ASKED = "The filter box says something that is not asked for yet: press Enter in it, or Escape";
+
 /** @param {Selecting} how */
-export function selectedBar({ info, selection, params, more, changed, draw, refresh }) {
+export function selectedBar({ info, selection, params, q, pending, more, changed, draw, refresh }) {
   const said = h("strong", { role: "status" });
   const select = () => void selectMatching().catch(fail);
   const all = h("button", { type: "button", class: "plain", onclick: select }, "Select all that match");
@@ -46,6 +50,7 @@ export function selectedBar({ info, selection, params, more, changed, draw, refr
   }
 
   async function selectMatching() {
+    if (pending()) return warn(NOT_ASKED);
     const frozen = frozenParams(info.path, params());
     const verb = verbsOf(info.state).includes("retry") ? "retry" : "cancel";
     const many = await counted(verb, info.path, frozen);
@@ -65,7 +70,9 @@ export function selectedBar({ info, selection, params, more, changed, draw, refr
       if (await someJobs(verb, [...uids], changed)) done();
       return;
     }
-    const did = verb === "run" ? await runMatching(matching, changed) : (await bulk({ verb, state: info.path, ...matching })) > 0;
+    if (pending()) return warn(NOT_ASKED);
+    const detail = q === "" ? `All ${info.word.toLowerCase()} jobs, whatever they are: no filter is set.` : `Those that match ${q}`;
+    const did = verb === "run" ? await runMatching(matching, detail, changed) : (await bulk({ verb, state: info.path, ...matching, detail })) > 0;
     if (!did) return;
     done();
     refresh();
