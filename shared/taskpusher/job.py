@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -"
+QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -, but not . or .."
 DEFAULT_QUEUE = "default"
 ENDS = ("completed", "error", "cancelled")  # the states that a callback may tell of
 CALLBACK_QUEUE = "callbacks"  # of the jobs that tell of the end of others
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
-_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# A path of . or .. leads elsewhere: browsers would take /queues/../resume for the /resume of the node.
+_QUEUE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.-]{1,64}")
 
 _SPAN = r" *[1-5]([0-9]{2}(-[1-5][0-9]{2})?|[xX]{2}) *"
 STATUSES_SCHEMA = {"pattern": f"^{_SPAN}(,{_SPAN})*$"}  # what parse_statuses takes, but that a span may not be empty

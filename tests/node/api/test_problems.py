@@ -63,6 +63,12 @@ async def test_every_field_that_breaks_a_rule_is_named_in_one_answer(api):
     assert all(item["rule"] in answer.body["detail"] for item in answer.body["errors"])
 
 
+@pytest.mark.parametrize("queue", [".", ".."])
+async def test_no_queue_has_a_name_that_would_lead_a_path_elsewhere(api, queue):
+    assert paths(await api.ask("POST", "/add", json={**GOOD, "queue": queue})) == ["queue"]
+    assert (await api.ask("POST", "/add", json={**GOOD, "queue": f"{queue}a"})).status == 201
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_more_than_four_mebibytes_are_too_large(api, chunked):
     async def parts():
@@ -83,9 +89,7 @@ async def test_a_small_body_that_would_inflate_beyond_the_limit_is_not_inflated(
     await _still_answers(api)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/add/", "/job", "/jobs", "/job/", "/queue", "/limits/x", "/targets/x", "/errors/x"]
-)
+@pytest.mark.parametrize("path", ["/add/", "/job", "/jobs", "/job/", "/queue", "/limits/x", "/targets/x", "/errors/x"])
 async def test_a_path_that_is_not_there_is_not_found(api, path):
     assert error(await api.ask("GET", path)) == (404, "not-found")
 
