@@ -1,5 +1,5 @@
 /**
- * The queues, each with its jobs in the shown state: a filter to be set and taken away.
+ * The queues that have jobs in the shown state, each a filter to be set and taken away.
  *
  * @typedef {import("../../lib/types.js").Queue} Queue
  * @typedef {import("../../lib/types.js").State} State
@@ -20,9 +20,10 @@ export function makeChips() {
    * @param {(queue: string | null) => string} href
    */
   function update(queues, state, chosen, href) {
-    const order = queues.toSorted((a, b) => Number(b.name === chosen) - Number(a.name === chosen) || b.counts[state] - a.counts[state]);
+    const filled = queues.filter(({ name, counts }) => counts[state] > 0 || name === chosen);
+    const order = filled.sort((a, b) => Number(b.name === chosen) - Number(a.name === chosen) || b.counts[state] - a.counts[state]);
     const shown = order.slice(0, MOST).sort((a, b) => a.name.localeCompare(b.name)); // so that they keep their places
-    node.hidden = shown.length < 2 && chosen === "";
+    node.hidden = queues.length < 2; // else it has its place, filled or not: what is below does not move
     keyed(node, shown, {
       key: ({ name }) => name,
       make: makeChip,

@@ -46,7 +46,7 @@ export function makeRow(first, how) {
   const acts = h("td", { class: "acts" });
   const small = h("span", { class: "row-more" }, left, h("span", { class: "uid", title: uid }, shortUid(uid)), host, key);
   const chosen = h("td", { class: "choose" }, h("label", null, box));
-  const queue_cell = h("td", { "data-label": "Queue" }, queue);
+  const queue_cell = h("td", { class: "queue-cell", "data-label": "Queue" }, queue);
   const when = h("td", { class: "when", "data-label": how.info.when }, time);
   const node = h("tr", null, chosen, h("td", { class: "job-cell" }, link, small), queue_cell, note.node, tries, when, acts);
   chosen.addEventListener("click", (event) => {
