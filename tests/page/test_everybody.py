@@ -35,7 +35,7 @@ OF_WHAT_HAPPENS = {
     "targets": "for it was not reached",
     "queues": "Paused",
     "limits": "customer-7",
-    "nodes": "40 %",
+    "nodes": "40%",
 }
 
 

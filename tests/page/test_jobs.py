@@ -117,7 +117,7 @@ async def test_what_is_wrong_with_a_filter_is_told_at_the_field(pages, node, htt
     await ready(page)
     field = page.get_by_role("searchbox", name="Filter")
     for text, told in [
-        ("quue:mails", "quue: there is"),
+        ("quue:mails", "quue: not known"),
         ("status:abc", "status: statuses such as"),
         ("queue:", "queue: say which"),
     ]:
@@ -146,7 +146,7 @@ async def test_nothing_is_acted_on_by_a_filter_other_than_the_one_that_is_read(p
     await page.keyboard.press("Escape")
     await field.fill("quue:mails")
     await field.press("Enter")
-    await expect(page.locator("#filter-wrong")).to_contain_text("quue: there is")
+    await expect(page.locator("#filter-wrong")).to_contain_text("quue: not known")
     await expect(rows(page)).to_have_count(0)
 
 

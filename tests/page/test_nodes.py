@@ -35,7 +35,7 @@ async def test_a_job_that_runs_elsewhere_says_how_far_it_is(pages, node, target,
     await target.called(1)
     assert await say(http, node, target, uid, "heartbeat", percent=40, note="page 4 of 10") == 200
     page = await pages.open(f"{node.url}/tasks?view=nodes")
-    await expect(page.get_by_role("row").filter(has_text="/accept")).to_contain_text("40 %, page 4 of 10")
+    await expect(page.get_by_role("row").filter(has_text="/accept")).to_contain_text("40%, page 4 of 10")
     await expect(page.locator("main")).to_contain_text("1 job")
 
 

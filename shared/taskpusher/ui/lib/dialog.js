@@ -74,5 +74,6 @@ export function open(title, content) {
   });
   document.body.append(dialog);
   dialog.showModal();
+  dialog.scrollTop = 0; // a long one begins at its title, wherever the focus is
   return dialog;
 }

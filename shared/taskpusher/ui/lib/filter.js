@@ -39,7 +39,7 @@ export function parse(text) {
  */
 function mistake(name, value, before) {
   if (name === null) return `${value}: say what it is, as in queue:${value}, or paste a whole uid`;
-  if (!NAMES.includes(name) && !name.startsWith("meta.")) return `${name}: there is ${NAMES.join(", ")}, meta.NAME and uid`;
+  if (!NAMES.includes(name) && !name.startsWith("meta.")) return `${name}: not known; there is ${NAMES.join(", ")}, meta.NAME and uid`;
   if (value === "") return `${name}: say which`;
   return name in before ? `${name}: only once` : null;
 }

@@ -10,6 +10,8 @@ import { attr, h, text } from "../lib/dom.js";
 import { count } from "../lib/format.js";
 import { STATES, stateMark } from "../lib/states.js";
 
+const FADED = 24; // at the end of a row that goes on
+
 /** @param {{name: string, title: string}[]} views those without a state, in their order */
 export function nav(views) {
   const states = STATES.map(({ state, path }) => {
@@ -48,5 +50,5 @@ function bring(list) {
   const link = list.querySelector("[aria-current]");
   if (!link) return;
   const [row, one] = [list.getBoundingClientRect(), link.getBoundingClientRect()];
-  if (one.left < row.left || one.right > row.right) list.scrollLeft += one.left - row.left - (row.width - one.width) / 2;
+  if (one.left < row.left || one.right > row.right - FADED) list.scrollLeft += one.left - row.left - (row.width - one.width) / 2;
 }

@@ -42,7 +42,7 @@ export function numbers() {
     done.draw(ended.slice(-last));
     errors.draw(shares.slice(-last));
     busy.draw(all.p95.slice(-last));
-    text(slowest, slow_s === null ? "no call lately" : `calls within ${duration(slow_s)} (p95)`);
+    text(slowest, slow_s === null ? "no call lately" : `95% within ${duration(slow_s)}`);
   }
   return { node, update, series };
 }

@@ -7,6 +7,7 @@
 
 import * as address from "../lib/address.js";
 import { attr, h, text } from "../lib/dom.js";
+import { percent } from "../lib/format.js";
 import { table, timeCell } from "../lib/table.js";
 
 /** @param {Address} first */
@@ -47,7 +48,7 @@ function progressCell() {
   /** @param {JobListed} job */
   function update({ progress }) {
     attr(bar, "value", progress?.percent);
-    text(note, [progress?.percent === null ? "" : `${progress?.percent} %`, progress?.note].filter(Boolean).join(", "));
+    text(note, [typeof progress?.percent === "number" ? percent(progress.percent / 100) : "", progress?.note].filter(Boolean).join(", "));
   }
   return { node: h("div", { class: "progress-cell" }, bar, note), update };
 }

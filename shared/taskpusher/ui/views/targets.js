@@ -58,7 +58,7 @@ function columns(load) {
     { name: "flight", label: "In flight", kind: "figure", by: (target) => target.in_flight, cell: textCell(inFlight) },
     { name: "rate", label: "Calls a second", kind: "figure", by: (target) => target.rate, cell: textCell(({ rate }) => short(rate)) },
     { name: "p50", label: "Half within", kind: "figure", by: (target) => target.p50, cell: textCell(({ p50 }) => told(p50)) },
-    { name: "p95", label: "95 % within", kind: "figure", by: (target) => target.p95, cell: textCell(({ p95 }) => told(p95)) },
+    { name: "p95", label: "95% within", kind: "figure", by: (target) => target.p95, cell: textCell(({ p95 }) => told(p95)) },
     { name: "errors", label: "Failed", kind: "figure", by: (target) => target.error_share, cell: errorsCell },
     { name: "acts", label: "What to do", kind: "acts", cell: (target) => actsCell(target, load) },
   ];

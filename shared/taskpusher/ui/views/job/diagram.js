@@ -75,13 +75,14 @@ export function wayOf(job) {
   const again = job.attempts.length > (isFinished(job.state) ? 1 : 0);
   const later = job.delay !== null || job.run_at !== null;
   const handed = accepted || job.attempts.some(({ outcome }) => LATER.includes(outcome));
+  const present = accepted ? "handed" : /** @type {Place} */ (job.state);
+  const since = (/** @type {Place} */ place) => (place === present ? "since" : "from");
   /** @type {Way["times"]} */
   const times = new Map();
   if (job.state === "scheduled" || later || again) times.set("scheduled", { said: "due", at: job.due_at });
-  if (job.waiting_at !== null || called) times.set("waiting", { said: "since", at: job.waiting_at });
-  if (called) times.set("running", { said: "since", at: job.started_at });
+  if (job.waiting_at !== null || called) times.set("waiting", { said: since("waiting"), at: job.waiting_at });
+  if (called) times.set("running", { said: since("running"), at: job.started_at });
   if (handed) times.set("handed", { said: "lease until", at: job.lease_until });
-  const present = accepted ? "handed" : /** @type {Place} */ (job.state);
   if (isFinished(job.state)) times.set(present, { said: "at", at: job.ended_at });
   const last = handed && LATER.includes(job.attempts[0]?.outcome ?? "") ? "handed" : called ? "running" : null;
   const lines = new Set();

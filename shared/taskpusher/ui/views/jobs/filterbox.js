@@ -14,7 +14,7 @@ export function filterBox(first) {
   const names = [...NAMES.slice(0, 6), "meta.NAME", "uid", ...NAMES.slice(6)].map((name) => `${name}:`).join(" ");
   const hint = h("p", { class: "hint", id: "filter-hint" }, `${names} such as status:5xx key:"two words" since:1h`);
   const field = h("input", {
-    type: "search", name: "q", placeholder: "Filter: queue:mails status:5xx, or a uid", "aria-label": "Filter",
+    type: "search", name: "q", placeholder: "queue:mails status:5xx, or a uid", "aria-label": "Filter",
     "aria-describedby": "filter-wrong filter-hint", autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: 2_000,
   });
   const clear = h("button", { type: "button", class: "plain filter-clear", "aria-label": "Clear the filter", title: "Clear the filter" }, icon("M4 4l8 8M12 4l-8 8"));

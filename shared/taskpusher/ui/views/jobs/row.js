@@ -15,7 +15,7 @@
  */
 
 import { attr, h, icon, put, text } from "../../lib/dom.js";
-import { setTime, timeNode } from "../../lib/format.js";
+import { percent, setTime, timeNode } from "../../lib/format.js";
 import { act } from "../../lib/role.js";
 import { stateMark } from "../../lib/states.js";
 import { VERBS, verbsOf } from "../../lib/verbs.js";
@@ -132,7 +132,7 @@ function noteCell(how) {
     text(held, held_by ?? "");
     bar.hidden = typeof far?.percent !== "number";
     if (typeof far?.percent === "number") bar.value = far.percent;
-    text(progress, far ? [bar.hidden ? "" : `${far.percent} %`, far.note ?? ""].filter(Boolean).join(" · ") : "");
+    text(progress, far ? [typeof far.percent === "number" ? percent(far.percent / 100) : "", far.note ?? ""].filter(Boolean).join(" · ") : "");
     text(kind, error ? (error.status === null ? error.kind : `${error.kind === "status" ? "status" : `${error.kind},`} ${error.status}`) : "");
     if (error) attr(kind, "href", error.status === null ? how.links.filter("error", error.kind) : how.links.filter("status", String(error.status)));
     text(message, error?.message ?? "");
