@@ -29,7 +29,7 @@ function show(root, first) {
   let queues = [];
   const heading = h("h1");
   const news = h("button", { type: "button", class: "news", title: "Show what there is now (n)", onclick: () => list?.refresh() });
-  const box = filterBox(now.q ?? "");
+  const box = filterBox(now.q ?? "", () => list?.node.focus({ preventScroll: true }));
   const chips = makeChips();
   const place = h("div");
   let list = begin();
@@ -43,7 +43,7 @@ function show(root, first) {
     news.hidden = true;
     const { uid, wrong } = parse(now.q ?? "");
     const made = wrong === null && uid === null ? new List(info, now, { news, pending: box.pending }) : null;
-    put(place, made?.node);
+    replace(place, made?.node, box);
     return made;
   }
 
@@ -67,7 +67,7 @@ function show(root, first) {
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 422) throw error;
       box.tell(inWords(error));
-      put(place);
+      replace(place, undefined, box);
       list = null; // until the filter is another one
     }
   }
@@ -91,6 +91,19 @@ function show(root, first) {
       for (const one of off) one();
     },
   };
+}
+
+/**
+ * Put something else in a place; the focus that was there is then on it, or where there is nothing on another one.
+ *
+ * @param {HTMLElement} place
+ * @param {HTMLElement | undefined} node
+ * @param {{focus: () => void}} other
+ */
+function replace(place, node, other) {
+  const focused = place.contains(document.activeElement);
+  put(place, node);
+  if (focused) (node ?? other).focus();
 }
 
 /** @param {Address} now @returns {import("../lib/states.js").StateInfo} */

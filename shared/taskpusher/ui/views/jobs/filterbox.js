@@ -8,8 +8,11 @@ import { inWords } from "../../lib/notice.js";
 
 const LENS = "M7 2.5a4.5 4.5 0 1 0 .01 0M10.3 10.3l3.2 3.2";
 
-/** @param {string} first */
-export function filterBox(first) {
+/**
+ * @param {string} first
+ * @param {() => void} leave takes the focus on, to what the filter lists
+ */
+export function filterBox(first, leave) {
   const wrong = h("p", { class: "field-error", id: "filter-wrong", role: "alert" });
   const names = [...NAMES.slice(0, 6), "meta.NAME", "uid", ...NAMES.slice(6)].map((name) => `${name}:`).join(" ");
   const hint = h("p", { class: "hint", id: "filter-hint" }, `${names} such as status:5xx key:"two words" since:1h`);
@@ -22,7 +25,7 @@ export function filterBox(first) {
 
   node.addEventListener("submit", (event) => {
     event.preventDefault();
-    void submit();
+    void submit().then((listed) => listed && leave());
   });
   clear.addEventListener("click", () => {
     field.value = "";
@@ -33,16 +36,18 @@ export function filterBox(first) {
     if (event.key !== "Escape") return;
     event.preventDefault();
     set(address.read().q ?? "");
-    field.blur();
+    leave();
   });
   field.addEventListener("input", () => (clear.hidden = field.value === ""));
 
+  /** Return whether jobs are listed by what stands there. */
   async function submit() {
     const value = field.value.trim();
     const { uid, wrong } = parse(value);
     tell(wrong);
     if (wrong === null && uid !== null) await find(uid);
     else address.go({ q: value, pages: null }); // also a wrong one: what it replaces may not be acted on in its place
+    return wrong === null && uid === null;
   }
 
   /** Open a job, where it is there. @param {string} uid */

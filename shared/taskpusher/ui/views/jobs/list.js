@@ -66,7 +66,7 @@ export class List {
       refresh: () => this.refresh(),
     });
     this._after = h("p", { class: "more" }, this._more);
-    this.node = h("div", { class: "listing" }, this._table.node, this._empty, this._after, this._bar.node);
+    this.node = h("div", { class: "listing", tabindex: -1 }, this._table.node, this._empty, this._after, this._bar.node);
     this.at(now);
   }
 
@@ -156,6 +156,7 @@ export class List {
   draw() {
     const { news, more_news, gone, next, jobs, pages } = this._rows;
     if (pages.length === 0) return; // what was there stays until there is something new
+    const stays = this._keepFocus();
     this._selection.drop(gone.keys());
     this._table.update(this._rows, this._selection, this._open);
     this._empty.hidden = jobs.size > 0;
@@ -165,6 +166,19 @@ export class List {
     const scans = jobs.size < pages.length * A_PAGE; // a filter that matches few
     text(this._more, scans ? "Look further" : `Load ${A_PAGE} more`);
     this._bar.update();
+    stays();
+  }
+
+  /** Return a function that brings the focus, where what had it cannot have it any more, to its row, or else to the table. */
+  _keepFocus() {
+    const focused = document.activeElement;
+    if (!focused || !this.node.contains(focused)) return () => {};
+    const link = focused.closest("tr")?.querySelector("a");
+    return () => {
+      const near = [focused, link, this._table.node, this.node];
+      const next = near.find((one) => one?.checkVisibility({ visibilityProperty: true }) && !one.matches(":disabled"));
+      if (next instanceof HTMLElement && next !== document.activeElement) next.focus({ preventScroll: true });
+    };
   }
 
   /** @param {AbortSignal} [signal] */
