@@ -1,6 +1,7 @@
 """Whether everybody can use the page: on a telephone and a desk, in the light and in the dark, with any aid."""
 
 import pytest
+from playwright.async_api import expect
 
 from ..e2e.processes import add, say, until
 from .looking import axe, overflow, picture, ready
@@ -57,3 +58,27 @@ async def test_the_views_of_what_happens_bar_nobody_and_fit(pages, node, target,
         assert await axe(page) == []
         assert await overflow(page) <= 0
         await picture(page, view)
+
+
+OF_A_LISTING = [
+    ("selected", ["j", "x", "J"], "2 selected"),
+    ("asked", ["r"], "Retry 2 jobs?"),
+    ("keys", ["Escape", "?"], "Select on to the next job"),
+]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+async def test_a_selection_a_dialog_and_the_help_bar_nobody_and_fit(pages, node, target, http, width, theme):
+    for n in range(3):
+        await add(http, node, url=f"http://127.0.0.1:9/nobody-listens/{n}", unreached_attempts=0, key=f"key-{n}")
+    await until(http, node, error=3)
+    page = await pages.open(f"{node.url}/tasks?view=jobs&state=errors", width, theme)
+    await ready(page, "nobody-listens")
+    for name, keys, shown in OF_A_LISTING:
+        for key in keys:
+            await page.keyboard.press(key)
+        await expect(page.get_by_text(shown).first).to_be_visible()
+        assert await axe(page) == []
+        assert await overflow(page) <= 0
+        await picture(page, name)
