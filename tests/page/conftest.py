@@ -13,6 +13,7 @@ from playwright.async_api import Browser
 
 from ..e2e.processes import NodeProcess, Target
 from .browsing import Pages, chromium
+from .shop import Shop
 
 HERE = Path(__file__).parent
 
@@ -42,6 +43,14 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
 @pytest_asyncio.fixture(loop_scope="package")
 async def target() -> AsyncIterator[Target]:
     server = Target()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def shop() -> AsyncIterator[Shop]:
+    server = Shop()
     await server.start()
     yield server
     await server.stop()

@@ -41,8 +41,13 @@ async def overflow(page: Page) -> int:
 
 async def picture(page: Page, name: str) -> None:
     """Write a screenshot into the folder that the variable SCREENSHOTS names, if it does."""
+    if os.environ.get("SCREENSHOTS"):
+        dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        keep(await page.screenshot(), f"{name}-{page.viewport_size['width']}-{'dark' if dark else 'light'}")
+
+
+def keep(png: bytes, name: str) -> None:
+    """Write a picture into the folder that the variable SCREENSHOTS names, if it does."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
-        dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-        file = f"{name}-{page.viewport_size['width']}-{'dark' if dark else 'light'}.png"
-        await page.screenshot(path=Path(folder) / file)
+        (Path(folder) / f"{name}.png").write_bytes(png)

@@ -3,7 +3,10 @@
 import asyncio
 from collections import Counter
 
+import aiohttp
 from aiohttp import web
+
+from ..e2e.processes import NodeProcess
 
 WAYS = ("charge", "mail", "label")  # what it has endpoints for, and how each fails: see _fail
 TRACEBACK = """KeyError: total
@@ -54,3 +57,11 @@ class Shop:
         assert request.transport is not None
         request.transport.abort()  # as a process does that is killed
         return web.Response()
+
+
+async def order(http: aiohttp.ClientSession, node: NodeProcess, shop: Shop, n: int, name: str, **given: object) -> None:
+    """Add so many jobs of an endpoint."""
+    job = {"url": f"{shop.url}/{name}", "method": "POST", "queue": name, **given}
+    jobs = [{**job, "body": {"order": i}} for i in range(n)]
+    async with http.post(f"{node.url}/add", json=jobs) as answer:
+        assert answer.status == 201, await answer.text()

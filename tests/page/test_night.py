@@ -2,29 +2,13 @@
 
 import re
 
-import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from ..e2e.processes import counts
-from .shop import Shop
+from .shop import order
 
 FAILING = {"charge": 120, "mail": 100, "label": 80}
 LINES = {"charge": "KeyError: total", "mail": "template welcome.html is missing", "label": "the answer broke off"}
-
-
-@pytest_asyncio.fixture(loop_scope="package")
-async def shop():
-    server = Shop()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-async def order(http, node, shop, n: int, name: str) -> None:
-    """Add so many jobs of an endpoint."""
-    jobs = [{"url": f"{shop.url}/{name}", "method": "POST", "body": {"order": i}, "queue": name} for i in range(n)]
-    async with http.post(f"{node.url}/add", json=jobs) as answer:
-        assert answer.status == 201, await answer.text()
 
 
 async def test_who_is_called_at_night_finds_what_fails_and_why_and_retries_just_that(pages, node, shop, http):
