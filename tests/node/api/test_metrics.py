@@ -188,7 +188,7 @@ async def test_a_declared_queue_is_told_by_its_name_before_anything_happens_to_i
     assert told.value("jobs", queue="mail", state="scheduled") == 1
 
 
-HOSTILE = ["other", "__name__", "le", "-", ".", *(f"{n:064d}" for n in range(990))]
+HOSTILE = ["other", "__name__", "le", "-", "...", *(f"{n:064d}" for n in range(990))]
 
 
 @pytest.mark.parametrize("guarded", [True, False])
