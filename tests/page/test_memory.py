@@ -17,8 +17,8 @@ window.setTimeout = (run, ms = 0, ...given) => wait(run, ms / 1000, ...given);
 VIEWS = ["Errors in groups", "Targets", "Queues", "Limits", "Node", "Add a job", "Errors", "Running", "Completed"]
 POLLS_OF_A_VIEW = 20  # at least; also of a job's panel
 BEFORE, AFTER = 200, 2_000
-GROWTH_MAX = 1.2
-MORE_MAX = 50  # nodes and listeners: a row more or less, a notice that still stands there
+GROWTH_MAX = 1.5
+MORE_MAX = 400  # what is shown at the moment of a look differs by some rows; one left behind a poll would be four times as much
 POLLED_WITHIN_S = 60  # by a view; a second is usual
 
 
