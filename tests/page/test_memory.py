@@ -18,7 +18,7 @@ VIEWS = ["Errors in groups", "Targets", "Queues", "Limits", "Node", "Add a job",
 POLLS_OF_A_VIEW = 20  # at least; also of a job's panel
 BEFORE, AFTER = 200, 2_000
 GROWTH_MAX = 1.5
-MORE_MAX = 400  # what is shown at the moment of a look differs by some rows; one left behind a poll would be four times as much
+MORE_MAX = 400  # nodes and listeners: of rows that are shown by chance; one left a poll would be four times as much
 POLLED_WITHIN_S = 60  # by a view; a second is usual
 
 
