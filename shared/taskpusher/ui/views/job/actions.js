@@ -6,12 +6,12 @@
  *   the panel around them: asks anew, opens the form, is told that the job is gone
  */
 
-import { del, post } from "../../lib/api.js";
 import { ask } from "../../lib/dialog.js";
 import { h, put } from "../../lib/dom.js";
 import { say } from "../../lib/notice.js";
 import { act } from "../../lib/role.js";
 import { isFinished } from "../../lib/states.js";
+import { VERBS, act as doVerb } from "../../lib/verbs.js";
 import { copyAdd, copyCall } from "./curl.js";
 
 /**
@@ -48,38 +48,37 @@ function ofState(state, job, panel) {
   const changing = state === "waiting" || state === "scheduled";
   const buttons = [];
   if (isFinished(state)) {
-    buttons.push(verb("Retry", "retry", "It is called again, from the start", job, panel));
+    buttons.push(verb("retry", "It is called again, from the start", job, panel));
     buttons.push(act("Retry with changes", "POST", "/add", panel.edit));
   }
-  if (state === "scheduled") buttons.push(verb("Run now", "run", "It is called as soon as its turn comes", job, panel));
+  if (state === "scheduled") buttons.push(verb("run", "It is called as soon as its turn comes", job, panel));
   if (changing) buttons.push(act("Change", "PATCH", "/job/{uid}", panel.edit));
-  if (!isFinished(state)) buttons.push(verb("Cancel", "cancel", "Cancelled", job, panel));
-  else buttons.push(act("Delete", "DELETE", "/job/{uid}", () => remove(job(), panel), { class: "danger" }));
+  if (!isFinished(state)) buttons.push(verb("cancel", VERBS.cancel.done, job, panel));
+  else buttons.push(act(VERBS.delete.word, ...VERBS.delete.one, () => remove(job(), panel), { class: "danger" }));
   return buttons;
 }
 
 /**
- * @param {string} label
  * @param {"retry" | "run" | "cancel"} name
  * @param {string} done
  * @param {() => Job} job
  * @param {Panel} panel
  */
-function verb(label, name, done, job, panel) {
+function verb(name, done, job, panel) {
   const run = async () => {
-    await post(`job/${encodeURIComponent(job().uid)}/${name}`);
+    await doVerb(name, job().uid);
     say(done);
     await panel.changed();
   };
-  return act(label, "POST", `/job/{uid}/${name}`, run);
+  return act(VERBS[name].word, ...VERBS[name].one, run);
 }
 
 /** @param {Job} job @param {Panel} panel */
 async function remove(job, panel) {
   const detail = "It is gone for good, with its request, its answers and its attempts.";
-  if (!(await ask({ verb: "Delete", what: "this job", detail }))) return;
-  await del(`job/${encodeURIComponent(job.uid)}`);
-  say("Deleted");
+  if (!(await ask({ verb: VERBS.delete.word, what: "this job", detail }))) return;
+  await doVerb("delete", job.uid);
+  say(VERBS.delete.done);
   panel.gone();
 }
 
