@@ -1,10 +1,18 @@
 """Whether everybody can use the page: on a telephone and a desk, in the light and in the dark, with any aid."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from ..e2e.processes import add, say, until
 from .looking import axe, overflow, picture, ready
+
+
+async def bars_nobody(page: Page, name: str) -> None:
+    """Look whether what a page shows can be used with any aid and fits, and take a picture of it where asked for."""
+    assert await axe(page) == []
+    assert await overflow(page) <= 0
+    await picture(page, name)
+
 
 SHOWN = {
     "completed": "/ok?mail",
@@ -26,9 +34,7 @@ async def test_the_page_bars_nobody_and_fits(pages, node, target, http, width, t
     for state, shown in SHOWN.items():
         page = await pages.open(f"{node.url}/tasks?view=jobs&state={state}", width, theme)
         await ready(page, shown)
-        assert await axe(page) == []
-        assert await overflow(page) <= 0
-        await picture(page, state)
+        await bars_nobody(page, state)
 
 
 OF_WHAT_HAPPENS = {
@@ -55,9 +61,7 @@ async def test_the_views_of_what_happens_bar_nobody_and_fit(pages, node, target,
     for view, shown in OF_WHAT_HAPPENS.items():
         page = await pages.open(f"{node.url}/tasks?view={view}", width, theme)
         await ready(page, shown)
-        assert await axe(page) == []
-        assert await overflow(page) <= 0
-        await picture(page, view)
+        await bars_nobody(page, view)
 
 
 OF_A_LISTING = [
@@ -79,6 +83,4 @@ async def test_a_selection_a_dialog_and_the_help_bar_nobody_and_fit(pages, node,
         for key in keys:
             await page.keyboard.press(key)
         await expect(page.get_by_text(shown).first).to_be_visible()
-        assert await axe(page) == []
-        assert await overflow(page) <= 0
-        await picture(page, name)
+        await bars_nobody(page, name)
