@@ -1,0 +1,1 @@
+"""The router: many nodes that look like one."""
