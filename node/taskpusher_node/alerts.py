@@ -20,9 +20,10 @@ from taskpusher import __version__, codec
 from taskpusher.background import Background
 from taskpusher.clock import unix_ms
 from taskpusher.masking import mask_text
+from taskpusher.phase import Phase
 from taskpusher.plain import escaped
 
-from .status import Phase, Status
+from .status import Status
 
 LOOK_EVERY_S = 1.0
 OPEN_AFTER_S = 5.0  # a failure is told at once, for the process ends with it

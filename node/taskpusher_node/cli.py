@@ -150,12 +150,13 @@ def _run(loaded: Loaded[Config], reload: Callable[[], Loaded[Config]]) -> Exit:
 @contextmanager
 def ending(config: Config, correct: str) -> Iterator[None]:
     """End the process where a node cannot run, and say why and what to do; `correct` says it of wrong settings."""
-    from .server import CannotListen, ConfigError  # noqa: PLC0415 - the same
+    from taskpusher.listening import BadAddress, CannotListen  # noqa: PLC0415 - the same
+
     from .store.base import StoreDamaged, StoreFailed, StoreLocked, StoreRefused  # noqa: PLC0415 - the same
 
     try:
         yield
-    except (ConfigError, StoreRefused) as error:
+    except (BadAddress, StoreRefused) as error:
         end(Exit.CONFIG, str(error), correct)
     except StoreLocked as error:
         end(Exit.CONFIG, str(error), "stop that process, or give this one another --store")

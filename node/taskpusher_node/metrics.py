@@ -1,39 +1,22 @@
 """What a node tells Prometheus: every metric in one place, read from plain counters when a scrape comes."""
 
-import asyncio
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from time import monotonic
 from typing import Protocol
 
 from prometheus_client.core import Metric
 
 from taskpusher import __version__
-from taskpusher.background import Background
 from taskpusher.exposition import counter, gauge, histogram
-from taskpusher.histogram import FAST_S, Histogram
+from taskpusher.lag import LoopLag
+from taskpusher.phase import Phase
 
 from .lifecycle import STATES
-from .status import Phase, Status
+from .status import Status
 from .store.base import QueueView, Recovery, Store
 from .store.tallies import tally_name
 
-LAG_EVERY_S = 0.25
-
 _QUEUE = ("queue",)
-
-
-class LoopLag(Background):
-    """How much later than asked the loop wakes a task, looked at a few times a second."""
-
-    def __init__(self) -> None:
-        self.seconds = Histogram(FAST_S)
-
-    async def _run(self) -> None:
-        while True:
-            due = monotonic() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self.seconds.observe(max(0.0, monotonic() - due))
 
 
 class HeldBack(Protocol):

@@ -1,11 +1,7 @@
 """Builds a node from its settings, starts its parts in order and stops them in the reverse one."""
 
 import asyncio
-import errno
-import gc
-import ipaddress
 import os
-import resource
 import shlex
 import signal
 import socket
@@ -21,12 +17,18 @@ from aiohttp import web
 from taskpusher import __version__, errors
 from taskpusher.access import Access
 from taskpusher.clock import unix_ms
-from taskpusher.connections import GuardedRunner, Limits, end_half_open
+from taskpusher.connections import GuardedRunner, Limits
 from taskpusher.contract import routes
 from taskpusher.exposition import Exposition, HttpTally
 from taskpusher.guard import Guard
+from taskpusher.lag import LoopLag
+from taskpusher.life import Life
+from taskpusher.listening import BACKLOG, listen, split_address, url_of
 from taskpusher.origin import Origins
 from taskpusher.page import Page
+from taskpusher.phase import Phase
+from taskpusher.process import allow_files, client_connections, collect_less
+from taskpusher.reload import Reload
 from taskpusher.settings import Loaded
 from taskpusher.systemd import ServiceManager
 
@@ -50,43 +52,30 @@ from .config import Config
 from .diskwatch import DiskWatch
 from .dispatcher import Dispatcher, unfinished
 from .janitor import Janitor
-from .life import Life
-from .metrics import LoopLag, NodeMetrics
+from .metrics import NodeMetrics
 from .rates import Rates
-from .reload import Reload
 from .runner.addresses import Policy
 from .runner.http import HttpRunner
 from .runner.signing import parse_secrets
 from .scheduler import Scheduler
-from .status import Phase, Status
+from .status import Status
 from .store.base import Events, Recovery, StoreFailed, StoreUnknown
 from .store.rocksdb import RocksStore
 from .verifier import Verifier
 
-BACKLOG = 1_024
 SPARE_THREADS = 32
 SPARE_FILES = 512  # for clients and the store, beside one for each call
-GC_THRESHOLDS = (50_000, 20, 100)
-PORT_MAX = 65_535
 ALERTS_FOLDER = "alerts"  # in the store's
 SHUTDOWN_S = 5.0  # requests under way get this long once everything else has stopped
 
 log = structlog.get_logger()
 
 
-class ConfigError(Exception):
-    """A setting does not fit; the text says which and what to do."""
-
-
-class CannotListen(Exception):
-    """The address is taken, or not this machine's."""
-
-
 async def serve(config: Config, ready: Callable[[str, str], None], read_settings: Callable[[], Loaded[Config]]) -> int:
     """Run a node until a signal ends it; returns the exit code.
 
     `ready` is told the node's URL and its store's name once it takes jobs; `read_settings` reads the settings again at
-    SIGHUP. Raises ConfigError, StoreLocked, StoreRefused, StoreDamaged (also while it runs),
+    SIGHUP. Raises BadAddress, StoreLocked, StoreRefused, StoreDamaged (also while it runs),
     StoreFailed, CannotListen.
     """
     return await _Node(config, ready, read_settings).run()
@@ -134,8 +123,8 @@ class _Node:
     async def _run(self) -> int:
         """Listen, open the store, run until a signal or a failure, close the store."""
         config, status = self._config, self._status
-        sockets = listen(config)
-        _allow_files(config)
+        sockets = listen(config.address, to_all=config.has_credentials or config.insecure)
+        allow_files(config.concurrency + config.max_connections + SPARE_FILES, ", or lower concurrency")
         # look-ups of names share these threads, and one that hangs must not keep the others from theirs
         threads = ThreadPoolExecutor(config.concurrency + SPARE_THREADS, thread_name_prefix="worker")
         asyncio.get_running_loop().set_default_executor(threads)
@@ -196,7 +185,7 @@ class _Node:
         if not store.stopped_clean:
             verifier.start().add_done_callback(self._ended)
         self._ready(store.name, sockets)
-        _collect_less()
+        collect_less()
 
         await self._stop.wait()
 
@@ -278,7 +267,7 @@ class _Node:
             observe=self._http_tally.observe,
         )
         limits = Limits(
-            connections=_connections(config),
+            connections=client_connections(config.max_connections, config.concurrency + SPARE_FILES),
             headers_s=config.header_timeout,
             min_rate=config.client_min_rate,
             keepalive_s=config.keepalive,
@@ -353,81 +342,3 @@ class _Node:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("bug", part=task.get_name(), exc_info=error)
             self._failed(f"{task.get_name()}: {error!r}")
-
-
-def _allow_files(config: Config) -> None:
-    """Raise the limit of open files to what the system allows; a call, a client and a table are one each."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = config.concurrency + config.max_connections + SPARE_FILES
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        log.warning("files", limit=hard, advice=f"raise ulimit -n to {wanted}, or lower concurrency")
-
-
-def _connections(config: Config) -> int:
-    """Return how many client connections there may be: as many as is set, if the limit of open files has room for them.
-
-    Where it has none, clients may take half of it: calls that then lack a file wait for a second, and are not lost.
-    """
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        return config.max_connections
-    return min(config.max_connections, max(limit - config.concurrency - SPARE_FILES, limit // 2))
-
-
-def _collect_less() -> None:
-    """Look for reference cycles less often: by default that costs a job a tenth of its time, and finds next to none."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of HOST:PORT; raises ConfigError."""
-    host, _, port_text = address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > PORT_MAX:
-        raise ConfigError(f"address: {address} is not HOST:PORT")
-    return host, int(port_text)
-
-
-def listen(config: Config) -> list[socket.socket]:
-    """Return bound sockets for every address that the setting names; raises ConfigError or CannotListen.
-
-    Without credentials only this machine is let in.
-    """
-    host, asked_port = split_address(config.address)
-    try:
-        found = socket.getaddrinfo(host, asked_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, OverflowError, UnicodeError) as error:  # the last one of names that are none
-        raise ConfigError(f"address: {config.address} cannot be resolved: {error}") from error
-    if not config.has_credentials and not config.insecure:
-        for *_, sockaddr in found:
-            if not ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]).is_loopback:
-                raise ConfigError(
-                    f"address: {config.address} can be reached from other machines: set basicauth, tokens or insecure"
-                )
-    sockets: list[socket.socket] = []
-    for family, kind, protocol, _, sockaddr in dict.fromkeys(found):
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        end_half_open(sock)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        port = sockets[0].getsockname()[1] if sockets else sockaddr[1]  # port 0: the same one for all addresses
-        try:
-            sock.bind((sockaddr[0], port, *sockaddr[2:]))
-        except OSError as error:
-            sock.close()
-            if sockets and error.errno != errno.EADDRINUSE:
-                continue  # localhost names ::1 also where there is no IPv6
-            raise CannotListen(f"cannot listen on {config.address}: {error.strerror or error}") from error
-        sockets.append(sock)
-    return sockets
-
-
-def url_of(sock: socket.socket) -> str:
-    """Return the URL of a bound socket."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

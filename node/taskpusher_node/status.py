@@ -1,19 +1,6 @@
 """What a node says of itself at /ready: its phase, why, and whether it takes jobs."""
 
-from enum import StrEnum
-
-
-class Phase(StrEnum):
-    """The phases of a node's life, and its three troubles."""
-
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    STOPPING = "stopping"
-    STALLED = "stalled"
-    DISK_LOW = "disk-low"
-    FAILED = "failed"
-
+from taskpusher.phase import Phase
 
 _TAKES_ADDS = frozenset({Phase.READY, Phase.STOPPING})
 

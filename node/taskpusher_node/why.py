@@ -8,10 +8,10 @@ from typing import Any
 from msgspec import Struct
 
 from taskpusher import codec
+from taskpusher.phase import Phase
 
 from .lifecycle import FINISHED, HELD_BY_ORDER, HELD_BY_UNIQUE, State, is_handed_off
 from .retry import NOT_REACHED, Kind
-from .status import Phase
 from .store.base import Held, JobView, Pause, Place
 from .store.limits import ShutGate
 from .targets import BY_ITSELF, TargetView

@@ -15,6 +15,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})  # nothing changes state on them
 
 NAME_MAX = 64
 
+SECRET_RULE = "of A-Z, a-z, 0-9 and -._~+/, with = at its end"  # noqa: S105 - a rule
+
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _PUSH_READS = re.compile(r"/job/[^/]+(/wait)?|/|/tasks(/.*)?")
 _CHALLENGE = 'realm="TaskPusher", charset="UTF-8"'
@@ -49,6 +51,11 @@ _ALLOWS = {
 }
 
 
+def is_secret(text: str) -> bool:
+    """Tell whether a text can be sent as a bearer token."""
+    return _SECRET.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Token:
     """A bearer token (RFC 6750); its name is what the log and `paused.by` show."""
@@ -60,8 +67,8 @@ class Token:
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= NAME_MAX or not self.name.isprintable():
             raise ValueError(f"a token's name has 1 to {NAME_MAX} printable characters")
-        if _SECRET.fullmatch(self.secret) is None:
-            raise ValueError(f"the secret of token {self.name} must be of A-Z, a-z, 0-9 and -._~+/, with = at its end")
+        if not is_secret(self.secret):
+            raise ValueError(f"the secret of token {self.name} must be {SECRET_RULE}")
 
 
 @dataclass(frozen=True, slots=True)

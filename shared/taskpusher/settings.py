@@ -82,7 +82,7 @@ class Setting:
 
 
 CONFIG = Setting(
-    name="config", default=None, help="TOML file with settings.", group="The node", kind=Text("FILE"), common=True
+    name="config", default=None, help="TOML file with settings.", group="The process", kind=Text("FILE"), common=True
 )
 
 

@@ -7,9 +7,10 @@ import pytest
 import structlog
 from aiohttp import web
 
+from taskpusher.phase import Phase
 from taskpusher_node import alerts
 from taskpusher_node.alerts import Alerts
-from taskpusher_node.status import Phase, Status
+from taskpusher_node.status import Status
 
 
 class Receiver:

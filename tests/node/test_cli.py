@@ -167,7 +167,8 @@ def test_config_tells_each_value_and_its_origin_and_no_secret(tmp_path):
     secret.write_text("me:hidden-2\n")
     secret.chmod(0o600)
     env = {"TASKPUSHER_MAX_QUEUES": "8", "TASKPUSHER_STOP_GRACE": "6", "TASKPUSHER_BASICAUTH_FILE": str(secret)}
-    args = ["config", f"--config={file}", "-stop-grace=7s", "--alert-url=https://example/hidden-3"]
+    hidden = ["--alert-url=https://example/hidden-3", "--cluster-token=hidden-4"]
+    args = ["config", f"--config={file}", "-stop-grace=7s", *hidden]
     table, as_json = run(*args, **env), run(*args, "-o", "json", **env)
     told = json.loads(as_json.stdout)
     assert list(told) == [setting.name for setting in SETTINGS]

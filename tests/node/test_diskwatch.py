@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from taskpusher.phase import Phase
 from taskpusher_node.diskwatch import DiskWatch, reserve_bytes
-from taskpusher_node.status import Phase, Status
+from taskpusher_node.status import Status
 from taskpusher_node.store.base import Health
 from taskpusher_node.store.rocksdb import RocksStore
 

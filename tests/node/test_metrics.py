@@ -10,7 +10,8 @@ from taskpusher import uid as uids
 from taskpusher.clock import unix_ms
 from taskpusher.exposition import Exposition
 from taskpusher.job import Spec
-from taskpusher_node.metrics import LoopLag, NodeMetrics
+from taskpusher.lag import LoopLag
+from taskpusher_node.metrics import NodeMetrics
 from taskpusher_node.status import Status
 from taskpusher_node.store.base import NewJob
 from taskpusher_node.store.rocksdb import RocksStore

@@ -14,12 +14,13 @@ from taskpusher import __version__, codec, errors, fields, headers
 from taskpusher import uid as uids
 from taskpusher.contract import Text, operation
 from taskpusher.fields import check_no_query, form_pairs, pairs
+from taskpusher.phase import Phase
 from taskpusher.web import json_response
 
 from .. import digests
 from ..config import Config
 from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json, parse_list
-from ..status import Phase, Status
+from ..status import Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers
 from .idempotency import header_keys, refuse, with_key

@@ -6,10 +6,10 @@ from msgspec import Meta
 
 from taskpusher.access import Role
 from taskpusher.job import OnConflict
+from taskpusher.phase import Phase
 
 from ..lifecycle import State
 from ..rates import Range
-from ..status import Phase
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Json = Any

@@ -9,10 +9,11 @@ from msgspec import Meta, Struct
 from taskpusher import __version__, codec
 from taskpusher.contract import operation, operations
 from taskpusher.fields import of_query
+from taskpusher.phase import Phase
 from taskpusher.web import ROLE, json_response
 
 from ..rates import Range, Rates
-from ..status import Phase, Status
+from ..status import Status
 from ..store.base import Store
 from . import answers, shapes
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import aiohttp
 from yarl import URL
 
+from taskpusher.listening import split_address
 from taskpusher.settings import Loaded
 
 from ..config import Config
-from ..server import serve, split_address
+from ..server import serve
 from .application import DOWN, Application
 from .traffic import Traffic
 from .work import BROKEN, Work

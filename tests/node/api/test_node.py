@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from taskpusher import __version__
-from taskpusher_node.status import Phase
+from taskpusher.phase import Phase
 
 from .harness import Api, checked, error
 

@@ -7,8 +7,8 @@ import pytest
 from taskpusher import uid as uids
 from taskpusher.clock import unix_ms
 from taskpusher.job import Spec
+from taskpusher.phase import Phase
 from taskpusher_node.lifecycle import Head, State
-from taskpusher_node.status import Phase
 from taskpusher_node.store.base import JobView, NewJob, Place
 from taskpusher_node.store.rocksdb import RocksStore
 from taskpusher_node.targets import TargetView

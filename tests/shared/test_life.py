@@ -7,10 +7,11 @@ from math import inf
 
 import pytest
 
+from taskpusher import life
+from taskpusher.life import Life
+from taskpusher.phase import Phase
 from taskpusher.systemd import ServiceManager
-from taskpusher_node import life
-from taskpusher_node.life import Life
-from taskpusher_node.status import Phase, Status
+from taskpusher_node.status import Status
 
 
 @pytest.fixture

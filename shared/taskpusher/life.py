@@ -1,14 +1,14 @@
-"""Tells the service manager how the node is: ready, in words, alive while the loop turns, not yet done stopping."""
+"""Tells the service manager how a daemon is: ready, in words, alive while the loop turns, not yet done stopping."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from time import monotonic
+from typing import Protocol
 
-from taskpusher.systemd import ServiceManager
-
-from .status import Phase, Status
+from .phase import Phase
+from .systemd import ServiceManager
 
 TELL_EVERY_S = 1.0
 EXTEND_EVERY_S = 5.0
@@ -17,10 +17,20 @@ EXTEND_BY_S = 30.0  # a loop that hangs for longer is killed, also while it star
 _TAKES_LONG = frozenset({Phase.STARTING, Phase.STOPPING})
 
 
+class Living(Protocol):
+    """What is told of."""
+
+    base: Phase
+
+    @property
+    def phase(self) -> Phase:
+        """The one phase that matters most."""
+
+
 class Life:
     """Follows a status. `start` begins; nothing happens where no service manager listens."""
 
-    def __init__(self, status: Status, manager: ServiceManager, words: Callable[[], str]) -> None:
+    def __init__(self, status: Living, manager: ServiceManager, words: Callable[[], str]) -> None:
         self._status = status
         self._manager = manager
         self._words = words
@@ -34,19 +44,19 @@ class Life:
             self._task = asyncio.create_task(self._run(), name="life")
 
     def ready(self) -> None:
-        """The node takes jobs."""
+        """The daemon does its work."""
         self._tell_words()
         self._manager.ready()
 
     def stopping(self) -> None:
-        """The node has begun to stop."""
+        """The daemon has begun to stop."""
         self._manager.stopping()
         self._tell_words()
         self._extended = -inf
         self._ask_for_time()
 
     def reloading(self) -> None:
-        """The settings are read again; before the node is ready a service manager waits for something else."""
+        """The settings are read again; before the daemon is ready a service manager waits for something else."""
         if self._status.base is Phase.READY:
             self._manager.reloading()
 

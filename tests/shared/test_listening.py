@@ -1,16 +1,16 @@
-"""What a node listens with, and how many clients the limit of open files has room for."""
+"""What a daemon listens with, and how many clients the limit of open files has room for."""
 
 import resource
 import socket
 
 import pytest
 
-from taskpusher_node.config import Config
-from taskpusher_node.server import _connections, listen
+from taskpusher.listening import listen
+from taskpusher.process import client_connections
 
 
 def test_accepted_connections_are_probed_as_the_listening_socket_says():
-    (listening,) = listen(Config(address="127.0.0.1:0"))
+    (listening,) = listen("127.0.0.1:0", to_all=False)
     listening.listen()
     with listening, socket.create_connection(listening.getsockname()):
         accepted, _ = listening.accept()
@@ -31,4 +31,4 @@ def files():
 @pytest.mark.parametrize(("limit", "connections"), [(4_096, 2_000), (2_000, 1_484), (1_024, 512), (256, 128)])
 def test_calls_and_the_store_keep_their_share_of_open_files(files, limit, connections):
     files(limit)
-    assert _connections(Config(concurrency=4)) == connections
+    assert client_connections(2_000, 4 + 512) == connections
