@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from . import __version__, codec, errors, headers
 
 NDJSON = "application/x-ndjson"
+ADDS = "application/vnd.taskpusher.adds+json"  # by which a router hands on many adds, each in an envelope
 MEDIA_RULE = "send a form (application/x-www-form-urlencoded), application/json, or application/x-ndjson"
 
 _TRACE_MAX = 512  # characters of a trace header
@@ -63,8 +64,12 @@ def unquoted(value: str) -> str:
 
 
 def trace_of(request: web.Request) -> dict[str, str]:
+    """Return the W3C Trace Context headers of a request to give on."""
+    return good_trace(request.headers)
+
+
+def good_trace(sent: Mapping[str, str]) -> dict[str, str]:
     """Return the W3C Trace Context headers to give on: a broken one is left out, as their standard asks."""
-    sent = request.headers
     found = {str(name): sent[name] for name in headers.TRACE if name in sent}
     return {name: value for name, value in found.items() if _is_trace(value)} if found else found
 

@@ -1,10 +1,10 @@
-"""POST /add: one job, an array of them, or NDJSON of any length; every answer after the flush."""
+"""POST /add: one job, an array of them, NDJSON of any length, a router's batch; every answer after the flush."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import hdrs, web
@@ -13,10 +13,12 @@ from msgspec import Raw
 from taskpusher import errors, fields, headers
 from taskpusher import uid as uids
 from taskpusher.adding import (
+    ADDS,
     MEDIA_RULE,
     NDJSON,
     add_lines,
     check_count,
+    good_trace,
     header_keys,
     read,
     refuse_header,
@@ -35,11 +37,15 @@ from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_j
 from ..status import Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers
+from .batch import Envelope, EnvelopeJson, parse_envelope, parse_envelopes
 from .idempotency import with_key
 from .problems import no_queue_left, store_problem
 
 _DISK_RETRY_S = 30  # space comes back by deletion or by hand, neither at once
 SLICE_S = 0.005  # of validating an array, before the loop gets its turn
+
+Results = list[dict[str, Any]]  # what is answered of each job, in order
+Part = TypeVar("Part")
 
 log = structlog.get_logger()
 
@@ -63,9 +69,13 @@ class AddApi:
             "application/json": AddJson | list[AddJson],  # type: ignore[valid-type]
             fields.FORM: AddText,
             NDJSON: Text(NDJSON, "A job a line, as in application/json; any number of lines."),
+            ADDS: list[EnvelopeJson],
         },
         answers={
-            200: (answers.Added, Text(NDJSON, "As NDJSON: an answer a line; the last has done, stored and failed.")),
+            200: (
+                answers.Added | list[answers.OneOfMany],
+                Text(NDJSON, "As NDJSON: an answer a line; the last has done, stored and failed."),
+            ),
             201: answers.Added | list[answers.OneOfMany],
             207: list[answers.OneOfMany],
             422: list[answers.OneOfMany],
@@ -96,6 +106,10 @@ class AddApi:
                 return await self._add_one(parse_json(body), trace, keys)
             if content_type == fields.FORM:
                 return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace, keys)
+            if content_type == ADDS:
+                check_no_query(request)
+                refuse_header(keys)
+                return await self._add_batch(parse_envelopes(body))
             raise errors.UnsupportedMediaType(MEDIA_RULE)
         except errors.Problem as problem:
             self.rejected[problem.type] += 1
@@ -149,13 +163,37 @@ class AddApi:
         return json_response(results, status=status_of_many(results))
 
     async def _store_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:
-        results = await self._try_parts(parts, trace)
-        self.rejected.update(result["error"]["type"] for result in results if "error" in result)
+        """Store each part on its own merits; what keeps all of them out is told of each."""
+        results, jobs = await self._build_each(parts, lambda part: (parse_json(part), trace))
+        try:
+            await self._put_each(results, jobs)
+        except Exception as error:
+            known = _add_problem(error, None)
+            if not isinstance(known, errors.Problem):
+                raise
+            for index, job in jobs:
+                results[index] = {"error": {**known.document(), "uid": job.uid}}
+        self._count_rejected(results)
         return results
 
-    async def _try_parts(self, parts: list[bytes], trace: dict[str, str]) -> list[dict[str, Any]]:
-        """Store each part on its own merits, all of them in one write; returns a result for each, in order."""
-        results: list[dict[str, Any]] = []
+    async def _add_batch(self, envelopes: list[Envelope]) -> web.Response:
+        """Answer each add of many as if it had come alone; what keeps all of them out is the answer to the batch."""
+        results, jobs = await self._build_each(envelopes, _opened)
+        try:
+            await self._put_each(results, jobs)
+        except Exception as error:
+            raise _add_problem(error, None) from error
+        self._count_rejected(results)
+        return json_response(results)
+
+    def _count_rejected(self, results: Results) -> None:
+        self.rejected.update(result["error"]["type"] for result in results if "error" in result)
+
+    async def _build_each(
+        self, parts: Sequence[Part], read_part: Callable[[Part], tuple[Parsed, dict[str, str]]]
+    ) -> tuple[Results, list[tuple[int, NewJob]]]:
+        """Return what is answered of each part, as far as that is known, and the jobs with their places among them."""
+        results: Results = []
         jobs: list[tuple[int, NewJob]] = []
         turn, now_ms = monotonic(), self._now_ms()
         for part in parts:
@@ -163,21 +201,17 @@ class AddApi:
                 await asyncio.sleep(0)
                 turn, now_ms = monotonic(), self._now_ms()
             try:
-                job = self._new_job(parse_json(part), trace, now_ms)
+                job = self._new_job(*read_part(part), now_ms)
             except errors.Problem as problem:
                 results.append({"error": problem.document()})
             else:
                 jobs.append((len(results), job))
                 results.append({"uid": job.uid})
-        try:
-            all_placed = await self._store.put_new([job for _, job in jobs]) if jobs else []
-        except Exception as error:
-            known = _add_problem(error, None)
-            if not isinstance(known, errors.Problem):
-                raise
-            for index, job in jobs:
-                results[index] = {"error": {**known.document(), "uid": job.uid}}
-            return results
+        return results, jobs
+
+    async def _put_each(self, results: Results, jobs: list[tuple[int, NewJob]]) -> None:
+        """Store jobs in one write, and fill in what is answered of each."""
+        all_placed = await self._store.put_new([job for _, job in jobs]) if jobs else []
         for (index, job), placed in zip(jobs, all_placed, strict=True):
             refused = self._refusal(job, placed)
             if refused is not None:
@@ -185,7 +219,6 @@ class AddApi:
             else:
                 status, told = _told(placed)
                 results[index] = {**told, "status": status}
-        return results
 
     async def _add_lines(self, request: web.Request, trace: dict[str, str]) -> web.StreamResponse:
         async def store(parts: list[bytes]) -> list[dict[str, Any]]:
@@ -193,6 +226,10 @@ class AddApi:
             return await self._store_parts(parts, trace)
 
         return await add_lines(request, store, max_line=self._config.max_request_bytes, rejected=self.rejected)
+
+
+def _opened(envelope: Envelope) -> tuple[Parsed, dict[str, str]]:
+    return parse_envelope(envelope), good_trace(envelope.trace) if envelope.trace else {}
 
 
 def _stalled() -> errors.Stalled:

@@ -413,6 +413,7 @@ class Store(QueueStore, LimitStore, EditStore, SpaceStore, Protocol):
     async def page(self, state: State, *, after: str | None, limit: int, filters: Filters) -> Page:
         """Return a part of a listing; a plain uid is taken for `after` too. Raises UnknownPosition.
 
+        A position may be one of another store: the jobs of all stores stand in one order, by (t, id, name).
         Waiting and scheduled soonest first, running and finished newest first. A job that stays in its state during
         a walk appears exactly once.
         """

@@ -1,10 +1,12 @@
-"""Reading jobs: pages of a state in the total order (t, uid), and the earlier attempts of one job."""
+"""Reading jobs: pages of a state in the total order (t, id, name of the store), and the earlier attempts of one job."""
 
 import asyncio
 from time import monotonic
+from typing import NamedTuple
 
 from msgspec import structs
 
+from taskpusher import uid as uids
 from taskpusher.job import CALLBACK_QUEUE, meta_says, status_in
 
 from ...lifecycle import State
@@ -15,12 +17,19 @@ from .calls import Call
 from .commit import Commit
 from .handed import Handed
 
-Position = tuple[int, bytes]  # (t_ms, id)
 Entry = tuple[int, bytes, bytes]  # (t_ms, id, listing value)
 
 _T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
 SLICE_S = 0.005  # of reading jobs, before the loop gets its turn
 _CHUNK = 200  # entries examined before the loop gets its turn
+
+
+class Position(NamedTuple):
+    """A place in the order of a listing, which is that of all stores together: a job of any of them may stand there."""
+
+    t_ms: int
+    id: bytes
+    name: str  # of the store
 
 
 class Listing:
@@ -41,7 +50,7 @@ class Listing:
             ends = monotonic() + SLICE_S
             entries, exhausted = self.entries(state, position, filters)
             for index, entry in enumerate(entries, 1):
-                position = entry[:2]
+                position = self.at(entry)
                 examined += 1
                 job = self.chosen(state, entry, filters)
                 if job is not None:
@@ -70,22 +79,27 @@ class Listing:
 
     def token(self, position: Position) -> str:
         """Return the opaque text of a position."""
-        return f"{position[0]}~{self._book.uid_of(position[1])}"
+        return f"{position.t_ms}~{position.id.hex()}-{position.name}"
+
+    def at(self, entry: Entry) -> Position:
+        """Return the position of an entry."""
+        return Position(entry[0], entry[1], self._book.name)
 
     def position(self, state: State, after: str | None) -> Position | None:
         """Return what a text, opaque or a plain uid, says where to go on from; raises UnknownPosition."""
         if after is None:
             return None
         t_text, separator, uid = after.partition("~")
-        job_id = self._book.id_of(uid if separator else after)
-        if job_id is None or (separator and not (t_text.isascii() and t_text.isdigit() and len(t_text) < _T_DIGITS)):
-            raise UnknownPosition(after)
         if separator:
-            return int(t_text), job_id
-        view = self._book.view(job_id)
-        if view is None or view.head.state is not state:
+            name = uids.name_of(uid)
+            if name is None or not (t_text.isascii() and t_text.isdigit() and len(t_text) < _T_DIGITS):
+                raise UnknownPosition(after)
+            return Position(int(t_text), keys.id_of(uid), name)
+        job_id = self._book.id_of(after)
+        view = self._book.view(job_id) if job_id is not None else None
+        if job_id is None or view is None or view.head.state is not state:
             raise UnknownPosition(after)
-        return keys.listing_time_ms(view.head), job_id
+        return Position(keys.listing_time_ms(view.head), job_id, self._book.name)
 
     def entries(self, state: State, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
         """Return the next entries behind a position, and whether they are the last ones."""
@@ -101,7 +115,8 @@ class Listing:
         elif state is State.SCHEDULED:
             start = max(start, self._book.first_due)
         if position is not None:
-            start = max(start, keys.listing_key(state, *position) + b"\0")
+            at = keys.listing_key(state, position.t_ms, position.id)
+            start = max(start, at if self._is_before_own(state, position) else at + b"\0")
         found = self._book.db.scan(start, end, _CHUNK) if start < end else []
         return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
 
@@ -110,7 +125,8 @@ class Listing:
         since = (filters.since_ms or 0, b"")
         before = (keys.T_MAX if filters.until_ms is None else filters.until_ms, b"")
         if position is not None:
-            before = min(before, position)
+            behind = b"\0" if self._is_before_own(State.RUNNING, position) else b""
+            before = min(before, (position.t_ms, position.id + behind))
         handed = self._book.handed.newest(since, before, _CHUNK)
         exhausted = len(handed) < _CHUNK
         if not exhausted:
@@ -119,6 +135,11 @@ class Listing:
         running: list[Call | Handed] = [*calls, *handed]
         entries = [(job.head.started_ms or 0, job.id, records.listing_value(job.spec, job.head)) for job in running]
         return sorted(entries, reverse=True), exhausted
+
+    def _is_before_own(self, state: State, position: Position) -> bool:
+        """Tell whether a job of this store would be listed behind one of the same moment and id at the position."""
+        name = self._book.name
+        return position.name < name if state in keys.SOONEST_FIRST else position.name > name
 
     def chosen(self, state: State, entry: Entry, filters: Filters) -> JobView | None:
         """Return the job of an entry where it is in this state and passes the filters."""

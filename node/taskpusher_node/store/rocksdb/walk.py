@@ -64,7 +64,7 @@ class BulkWalk:
                 if not self._commit.write_now():
                     return position, False
                 job = self._listing.chosen(self._state, entry, self._filters)  # the one before may have let it go
-            position = entry[:2]
+            position = self._listing.at(entry)
             self._examined += 1
             if job is not None and self._came_in_time(job):
                 self._done += verb is None or self._does(verb, entry[1], job, now_ms)

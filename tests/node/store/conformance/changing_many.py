@@ -42,6 +42,13 @@ class ChangingMany:
         assert [part.done for part in parts] == [2, 2, 1]
         assert bench.counts().get(state, 0) == 0
 
+    @pytest.mark.parametrize(("name", "done"), [("a", 3), ("bench", 3), ("z", 4)])
+    async def test_a_walk_goes_on_behind_a_position_of_another_store(self, bench: Bench, name: str, done: int):
+        await spread(bench, State.ERROR)
+        part = await bench.change_many(State.ERROR, Verb.DELETE, limit=2, dry_run=True)
+        after = (part.scanned_to or "").replace("-bench", f"-{name}")
+        assert await bench.change_many(State.ERROR, Verb.DELETE, after=after) == Walked(done, done, None)
+
     @pytest.mark.parametrize(("verb", "state"), CASES)
     async def test_a_dry_run_counts_and_changes_nothing(self, bench: Bench, verb: Verb, state: State):
         await spread(bench, state)

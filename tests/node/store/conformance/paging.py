@@ -65,9 +65,44 @@ class Paging:
     async def test_what_is_no_position_at_all_is_refused(self, bench: Bench):
         uid = await bench.add()
         other = uid.replace("bench", "other")
-        for after in ("", "~", "x", f"x~{uid}", f"-1~{uid}", f"~{uid}", f"1~{other}", other, f"{2**64}~{uid}"):
+        for after in ("", "~", "x", f"x~{uid}", f"-1~{uid}", f"~{uid}", f"1~{other}-", other, f"{2**64}~{uid}"):
             with pytest.raises(UnknownPosition):
                 await bench.page(State.WAITING, after=after)
+
+    @pytest.mark.parametrize("state", list(State))
+    @pytest.mark.parametrize("name", ["a", "bench", "z"])
+    async def test_a_position_of_another_store_stands_in_the_order_of_all(self, bench: Bench, state: State, name: str):
+        """That of (t, id, name): forwards or backwards as the listing goes, and what stands there is not told again."""
+        for same_moment in (True, False):
+            for _ in range(3):
+                await bench.bring(state)
+                bench.now_ms += 0 if same_moment else 10
+        walked = await bench.walk(state)
+        forwards = state in (State.WAITING, State.SCHEDULED)
+        positions = [(await bench.page(state, limit=n)).scanned_to for n in range(1, 6)]
+        for n, position in enumerate(positions, 1):
+            t_text, _, uid = position.partition("~")
+            told_again = name < "bench" if forwards else name > "bench"
+            rest = walked[n - told_again :]
+            after = f"{t_text}~{uid[:32]}-{name}"
+            assert await self._rest(bench, state, after) == rest
+            assert await self._rest(bench, state, after, limit=2) == rest
+
+    async def _rest(self, bench: Bench, state: State, after: str | None, limit: int = 100) -> list[str]:
+        found: list[str] = []
+        while after is not None:
+            page = await bench.page(state, after=after, limit=limit)
+            found += [job.uid for job in page.jobs]
+            after = page.scanned_to
+        return found
+
+    @pytest.mark.parametrize("state", list(State))
+    async def test_a_position_of_another_store_between_two_jobs_hides_none(self, bench: Bench, state: State):
+        uids = await spread(bench, state)
+        t_text, _, uid = ((await bench.page(state, limit=2)).scanned_to or "").partition("~")
+        forwards = state in (State.WAITING, State.SCHEDULED)
+        after = f"{int(t_text) + (5 if forwards else -5)}~{uid[:32]}-other"
+        assert await self._rest(bench, state, after) == (uids if forwards else uids[::-1])[2:]
 
     async def test_a_position_of_endless_digits_is_refused(self, bench: Bench):
         uid = await bench.add()
