@@ -92,6 +92,8 @@ def _check(config: Config) -> None:
         _refuse(f"signing_secrets: {error}")
     if config.signing_secrets and not keys:
         _refuse("signing_secrets: there is none in it, so that calls would not be signed")
+    if config.cluster_token in [token.secret for token in config.tokens]:
+        _refuse("cluster_token: it is the secret of a token as well")
     _check_addresses(config)
 
 

@@ -127,3 +127,8 @@ class Config(Incoming):
         kind=Folder(),
     )
     scan_limit: int = a_limit(5_000, "Most entries that one page of a filtered listing examines.")
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether calls need credentials: those of a router are some."""
+        return super().has_credentials or self.cluster_token is not None

@@ -88,7 +88,7 @@ class _Node:
         self._config = config
         self._tell_ready = ready
         self._status = Status()
-        self._access = Access(config.basicauth, config.tokens)
+        self._access = Access(config.basicauth, config.tokens, config.cluster_token)
         self._runner: HttpRunner | None = None
         self._dispatcher: Dispatcher | None = None
         self._reload = Reload(config, self._status, read_settings, self._take_secrets)
@@ -327,7 +327,7 @@ class _Node:
         self._hurry.set()
 
     def _take_secrets(self, config: Config) -> None:
-        self._access.replace(config.basicauth, config.tokens)
+        self._access.replace(config.basicauth, config.tokens, config.cluster_token)
         self._alerts.url = config.alert_url
         if self._runner is not None:
             self._runner.signing_keys = parse_secrets(config.signing_secrets)

@@ -4,12 +4,13 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from urllib.parse import quote, unquote
 
-from . import errors
+from . import errors, headers
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})  # nothing changes state on them
 
@@ -80,6 +81,25 @@ class Caller:
 
 
 ANYBODY = Caller(None, _ADMIN)  # who asks where no credentials are set
+CLUSTER = Caller("cluster", _ADMIN)  # who has the cluster token, and speaks for nobody
+
+
+def speaking_for(caller: Caller) -> dict[str, str]:
+    """Return the headers by which a router says whom it calls a node for."""
+    told = {str(headers.ROLE): caller.role.value}
+    if caller.name is not None:
+        told[str(headers.CALLER)] = quote(caller.name, safe="")
+    return told
+
+
+def spoken_for(sent: Mapping[str, str]) -> Caller:
+    """Return whom a call with the cluster token is for; raises Forbidden. Of nobody else are these headers believed."""
+    if headers.ROLE not in sent and headers.CALLER not in sent:
+        return CLUSTER
+    role = sent.get(headers.ROLE, "")
+    if role not in tuple(Role):
+        raise errors.Forbidden(f"{headers.ROLE} is one of {', '.join(Role)}")
+    return Caller(unquote(sent.get(headers.CALLER, "")) or None, Role(role))
 
 
 class Access:
@@ -90,20 +110,26 @@ class Access:
     Any other spelling is compared in constant time, as digests, so that no length shows either.
     """
 
-    def __init__(self, basicauth: str | None, tokens: Iterable[Token] = ()) -> None:
+    def __init__(self, basicauth: str | None, tokens: Iterable[Token] = (), cluster_token: str | None = None) -> None:
         self._key = secrets.token_bytes(32)
-        self.replace(basicauth, tokens)
+        self.replace(basicauth, tokens, cluster_token)
 
-    def replace(self, basicauth: str | None, tokens: Iterable[Token]) -> None:
-        """Take other credentials from the next request on; ValueError where two tokens cannot be told apart."""
+    def replace(self, basicauth: str | None, tokens: Iterable[Token], cluster_token: str | None = None) -> None:
+        """Take other credentials from the next request on; ValueError where two tokens cannot be told apart.
+
+        Who sends the cluster token is `CLUSTER`; where there is one, only they may change anything.
+        """
         tokens = tuple(tokens)
-        if len({token.secret for token in tokens}) < len(tokens):
+        given = [token.secret for token in tokens] + ([cluster_token] if cluster_token is not None else [])
+        if len(set(given)) < len(given):
             raise ValueError("two tokens have the same secret")
         callers: dict[str, list[tuple[str, Caller]]] = {"Basic": [], "Bearer": []}
         if basicauth is not None:
-            given = base64.b64encode(basicauth.encode()).decode()
-            callers["Basic"].append((given, Caller(basicauth.partition(":")[0], Role.ADMIN)))
+            user = base64.b64encode(basicauth.encode()).decode()
+            callers["Basic"].append((user, Caller(basicauth.partition(":")[0], Role.ADMIN)))
         callers["Bearer"] += [(token.secret, Caller(token.name, token.role)) for token in tokens]
+        if cluster_token is not None:
+            callers["Bearer"].append((cluster_token, CLUSTER))
         self._exact = {f"{scheme} {given}": caller for scheme, known in callers.items() for given, caller in known}
         self._digests = {
             scheme.lower(): [(self._digest(given), caller) for given, caller in known]
@@ -111,6 +137,7 @@ class Access:
         }
         self._challenges = tuple(f"{scheme} {_CHALLENGE}" for scheme, known in callers.items() if known)
         self.needed = bool(self._exact)
+        self.changes_by_cluster = cluster_token is not None
 
     def caller(self, authorization: str | None) -> Caller:
         """Return who sent this header; raises Unauthorized."""

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from . import errors
-from .access import SAFE_METHODS, Access, Role
+from .access import CLUSTER, SAFE_METHODS, Access, Role, spoken_for
 from .origin import Origins
 from .web import ROLE, USER, problem_response
 
@@ -149,6 +149,10 @@ class Guard:
             if authorization is not None:
                 self._login_failed(request)
             raise
+        if caller is CLUSTER:
+            caller = spoken_for(request.headers)
+        elif self._access.changes_by_cluster and request.method not in SAFE_METHODS:
+            raise errors.Forbidden("this node takes jobs and changes from its routers only: ask one of them")
         if caller.role is not _ADMIN and not caller.role.may(request.method, request.rel_url.raw_path):
             raise errors.Forbidden(f"the role {caller.role} of {caller.name} may do {caller.role.allows}, not this")
         request[ROLE] = caller.role

@@ -19,5 +19,9 @@ TOKEN = "TaskPusher-Token"  # noqa: S105 - a name; it sends back the value to sa
 # What a target may answer with.
 OUTCOME = "TaskPusher-Outcome"
 
+# With a call of a router, beside the cluster token: whom it speaks for.
+CALLER = istr("TaskPusher-Caller")
+ROLE = istr("TaskPusher-Role")
+
 # W3C Trace Context: taken from POST /add, given on to the target.
 TRACE = (istr("traceparent"), istr("tracestate"))

@@ -77,6 +77,24 @@ async def test_new_credentials_hold_after_the_signal_and_old_ones_no_more(node, 
     assert not [secret for secret in ("first-", "second-") if secret in log]
 
 
+async def test_a_new_cluster_token_holds_after_the_signal(node, settings, http):
+    settings.write(more='cluster_token = "one"')
+    await node.start(f"--config={settings.file}")
+
+    async def statuses(*secrets):
+        return [await _resume(http, node, secret) for secret in secrets]
+
+    assert await statuses("one", "two", "first-token") == [200, 401, 403]
+    settings.write(more='cluster_token = "two"')
+    assert (await settings.reload())["taken"] == ["cluster_token"]
+    assert await statuses("one", "two", "first-token") == [401, 200, 403]
+
+
+async def _resume(http, node, secret) -> int:
+    async with http.post(f"{node.url}/resume", headers={"Authorization": f"Bearer {secret}"}) as answer:
+        return answer.status
+
+
 async def warnings(http, node) -> dict[str, str]:
     async with http.get(f"{node.url}/ready") as answer:
         return (await answer.json())["warnings"]

@@ -93,6 +93,8 @@ def test_the_version_is_told():
         (["--max-body-bytes=1X"], 2, "--max-body-bytes"),
         (["--tokens=ci:push"], 2, "--tokens"),
         (["--tokens= ,"], 2, "--tokens"),
+        (["--tokens=ci:push:abc", "--cluster-token=abc"], 78, "cluster_token"),
+        (["--cluster-token=a b"], 2, "--cluster-token"),
         (["--concurrency=0"], 2, "--concurrency"),
         (["--log-level=loud"], 2, "--log-level"),
         (["--timeout=0"], 2, "--timeout"),
@@ -191,3 +193,8 @@ def test_secrets_that_every_user_can_read_are_warned_of(tmp_path):
     assert "chmod" in run("config", f"--config={file}").stderr
     file.chmod(0o640)
     assert run("config", f"--config={file}").stderr == ""
+
+
+def test_a_cluster_token_alone_lets_a_node_listen_beyond_its_machine():
+    assert Config(cluster_token="abc").has_credentials
+    assert not Config().has_credentials

@@ -31,12 +31,13 @@ class Server:
         self,
         credentials: str | None = None,
         *tokens: Token,
+        cluster_token: str | None = None,
         public_url: str | None = None,
         max_in_flight: int = 100,
         **limits: float,
     ) -> None:
         translate = lambda error: errors.Stalled("later", retry_after_s=7) if isinstance(error, LookupError) else None  # noqa: E731
-        self.access = Access(credentials, tokens)
+        self.access = Access(credentials, tokens, cluster_token)
         self._guard = Guard(
             self.access,
             Origins(["127.0.0.1", "node.example"], public_url),

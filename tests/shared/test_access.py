@@ -3,7 +3,7 @@
 import pytest
 
 from taskpusher import errors
-from taskpusher.access import ANYBODY, Access, Role, Token
+from taskpusher.access import ANYBODY, CLUSTER, Access, Caller, Role, Token, speaking_for, spoken_for
 
 from .serving import basic
 
@@ -108,6 +108,49 @@ def test_a_name_that_no_log_should_show_is_no_token(name):
 def test_two_tokens_of_one_secret_are_refused():
     with pytest.raises(ValueError, match="same secret"):
         Access(None, [Token("a", Role.READ, "x"), Token("b", Role.ADMIN, "x")])
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Bearer  "])
+def test_who_has_the_cluster_token_is_the_cluster(scheme):
+    access = Access(None, TOKENS, "s3cret-c")
+    assert access.caller(f"{scheme} s3cret-c") is CLUSTER
+    assert access.caller("Bearer s3cret-a") is not CLUSTER
+    assert (access.needed, access.changes_by_cluster) == (True, True)
+    with pytest.raises(errors.Unauthorized):
+        access.caller("Basic s3cret-c")
+    access.replace(None, TOKENS)
+    with pytest.raises(errors.Unauthorized):
+        access.caller(f"{scheme} s3cret-c")
+    assert not access.changes_by_cluster
+
+
+def test_a_cluster_token_alone_keeps_everybody_else_out():
+    access = Access(None, (), "s3cret-c")
+    with pytest.raises(errors.Unauthorized):
+        access.caller(None)
+
+
+def test_a_cluster_token_that_is_a_token_as_well_is_refused():
+    with pytest.raises(ValueError, match="same secret"):
+        Access(None, TOKENS, "s3cret-a")
+
+
+@pytest.mark.parametrize("name", ["joe", "Jö 💥", "a%20b", "a, b; c", "x" * 300, "\x1b[31m\r\nX-A: b", None])
+@pytest.mark.parametrize("role", list(Role))
+def test_a_router_says_whom_it_speaks_for(name, role):
+    told = speaking_for(Caller(name, role))
+    assert all(value.isascii() and value.isprintable() for value in told.values())
+    assert spoken_for(told) == Caller(name, role)
+
+
+def test_a_router_that_speaks_for_nobody_is_the_cluster():
+    assert spoken_for({}) is CLUSTER
+
+
+@pytest.mark.parametrize("role", [None, "", "Admin", "root", "admin "])
+def test_a_role_that_there_is_not_is_refused(role):
+    with pytest.raises(errors.Forbidden, match="push, read, admin"):
+        spoken_for({"TaskPusher-Caller": "joe"} | ({"TaskPusher-Role": role} if role is not None else {}))
 
 
 def test_a_secret_is_not_shown_with_its_token():

@@ -43,6 +43,42 @@ async def test_a_handler_knows_who_asks_and_what_they_may(locked, authorization,
     assert (body["user"], body["role"]) == who
 
 
+async def test_a_router_comes_in_as_whom_it_speaks_for():
+    async with Server("joe:x", Token("board", Role.READ, "r"), cluster_token="c-l") as server:
+        said = {"TaskPusher_Caller": "J%C3%B6", "TaskPusher_Role": "push"}
+        assert (await server.ask("/in", "Bearer c-l"))[2] == {"user": "cluster", "role": "admin"}
+        assert (await server.ask("/in", "Bearer c-l", TaskPusher_Role="read"))[2] == {"user": None, "role": "read"}
+        said["TaskPusher_Role"] = "admin"
+        assert (await server.ask("/in", "Bearer c-l", method="POST", **said))[2] == {"user": "Jö", "role": "admin"}
+        said["TaskPusher_Role"] = "read"
+        assert (await server.ask("/in", "Bearer c-l", method="POST", **said))[0] == 403
+        said["TaskPusher_Role"] = "root"
+        assert (await server.ask("/in", "Bearer c-l", **said))[0] == 403
+
+
+async def test_nobody_but_a_router_is_believed_whom_it_speaks_for():
+    async with Server("joe:x", Token("board", Role.READ, "r")) as server:
+        said = {"TaskPusher_Caller": "ann", "TaskPusher_Role": "admin"}
+        assert (await server.ask("/in", "Bearer r", **said))[2] == {"user": "board", "role": "read"}
+        assert (await server.ask("/in", "Bearer r", method="POST", **said))[0] == 403
+        assert (await server.ask("/in", basic("joe:x"), TaskPusher_Role="push"))[2]["role"] == "admin"
+
+
+async def test_with_a_cluster_token_all_others_only_read():
+    tokens = [Token("ops", Role.ADMIN, "ops"), Token("ci", Role.PUSH, "ci")]
+    async with Server("joe:x", *tokens, cluster_token="c-l") as server:
+        for own in ("Bearer ops", "Bearer ci", basic("joe:x")):
+            status, _, body = await server.ask("/in", own, method="POST")
+            assert (status, "routers" in body["detail"]) == (403, True)
+        assert (await server.ask("/in", "Bearer ops"))[0] == 200
+        assert (await server.ask("/by/x/token", "Bearer ops", method="POST"))[0] == 200
+        assert (await server.ask("/by/x/token", method="POST"))[0] == 200
+        assert (await server.ask("/in", "Bearer c-l", method="POST"))[0] == 200
+        assert (await server.ask("/in", "Bearer C-l", method="POST"))[0] == 401
+        server.access.replace("joe:x", tokens)
+        assert (await server.ask("/in", "Bearer ops", method="POST"))[0] == 200
+
+
 async def test_wrong_credentials_are_told_how_to_come_in(locked):
     for authorization in (None, basic("joe:x"), "Bearer x"):
         status, sent, body = await locked.ask("/in", authorization)

@@ -1,5 +1,6 @@
 """Who may do what, for every route of the running node."""
 
+import asyncio
 import re
 
 import pytest
@@ -123,3 +124,34 @@ async def test_the_public_url_is_a_name_and_an_origin_of_the_node(tmp_path):
     async with Api(tmp_path / "other") as api:
         assert (await api.ask("POST", "/resume", headers=own)).status == 421
         assert (await api.ask("POST", "/resume", headers={"Origin": "https://queue.example"})).status == 403
+
+
+async def test_a_node_with_a_cluster_token_takes_changes_from_routers_only(locked, target):
+    tokens = [Token(role, role, secret) for role, secret in SECRETS.items()]
+    locked.node._access.replace("joe:secret", tokens, "of-the-cluster")
+    router = {"Authorization": "Bearer of-the-cluster", "TaskPusher-Caller": "J%C3%B6", "TaskPusher-Role": "admin"}
+    for method, path in _routes(locked.app):
+        if (method, path) in BY_TOKEN | OPEN or method in ("GET", "HEAD"):
+            continue
+        refused = {"nobody": 401} | dict.fromkeys(SECRETS, 403)
+        assert await _refusals(locked, method, path) == refused, (method, path)
+    added = await locked.ask("POST", "/add", data={"url": f"{target.url}/accept"}, headers=router)
+    assert added.status == 201
+    paused = await locked.ask("POST", "/queues/default/pause", headers=router)
+    assert paused.body["paused"]["by"] == "Jö"
+    read = {"Authorization": f"Bearer {SECRETS[Role.READ]}"}
+    assert (await locked.ask("GET", added.headers["Location"], headers=read)).status == 200
+    router["TaskPusher-Role"] = "push"
+    assert (await locked.ask("POST", "/queues/default/resume", headers=router)).status == 403
+    assert (await locked.ask("POST", "/add", data={"url": f"{target.url}/ok"}, headers=router)).status == 201
+
+
+async def test_the_token_of_a_call_suffices_beside_a_cluster_token(locked, target):
+    locked.node._access.replace(None, (), "of-the-cluster")
+    router = {"Authorization": "Bearer of-the-cluster"}
+    added = await locked.ask("POST", "/add", data={"url": f"{target.url}/accept"}, headers=router)
+    async with asyncio.timeout(20):
+        while (await locked.ask("GET", added.headers["Location"], headers=router)).body["lease_until"] is None:
+            await asyncio.sleep(0.005)
+    token = {"TaskPusher-Token": target.tokens[added.body["uid"]]}
+    assert (await locked.ask("POST", f"{added.headers['Location']}/complete", headers=token)).status == 200
