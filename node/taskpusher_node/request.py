@@ -139,7 +139,6 @@ _FORM_TYPES = {name: given_type(field.type) for name, field in _FIELDS.items()}
 _JSON_IN_FORMS = frozenset({"headers", "backoff", "redact", "limit"})
 _decode = msgspec.json.Decoder(AddRequest).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 _Statuses: Any = Annotated[str, Meta(extra_json_schema=STATUSES_SCHEMA)] | None
@@ -173,14 +172,6 @@ def parse_json(text: bytes | Raw) -> Parsed:
         return _of_fields(*json_fields(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is no JSON: {error}") from error
-
-
-def parse_list(text: bytes) -> list[Raw]:
-    """Return the elements of a JSON array, unread; raises Malformed."""
-    try:
-        return _decode_raw_list(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"the body is no JSON array: {error}") from error
 
 
 def parse_form(pairs: list[tuple[str, str]]) -> Parsed:

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from aiohttp import web
+from msgspec import Raw
 
 from . import __version__, codec, errors, headers
 
@@ -19,6 +21,8 @@ _ANSWERS_HELD = 2_000  # parts of NDJSON answers that wait for a client to read
 _NDJSON_PART = 200  # lines stored together
 _SF_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _ESCAPED = re.compile(r"\\(.)")
+
+_decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
 
 Store = Callable[[list[bytes]], Awaitable[list[dict[str, Any]]]]
 """Stores each of some jobs on its own merits; returns a result for each, in order."""
@@ -76,6 +80,14 @@ def good_trace(sent: Mapping[str, str]) -> dict[str, str]:
 
 def _is_trace(value: str) -> bool:
     return 0 < len(value) <= _TRACE_MAX and value.isascii() and value.isprintable()
+
+
+def parse_list(text: bytes) -> list[Raw]:
+    """Return the elements of a JSON array, unread; raises Malformed."""
+    try:
+        return _decode_raw_list(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise errors.Malformed(f"the body is no JSON array: {error}") from error
 
 
 def check_count(parts: Sequence[object], most: int) -> None:

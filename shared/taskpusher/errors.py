@@ -178,6 +178,18 @@ class Busy(Problem):
     type, status, title = "busy", 503, "The node has as much to do as it takes"
 
 
+class OwnerDown(Problem):
+    """The one node that may do this does not take it; nothing happened."""
+
+    type, status, title = "owner-down", 503, "The node that this belongs to is down"
+
+
+class NodesDown(Problem):
+    """No node answers."""
+
+    type, status, title = "nodes-down", 502, "No node answers"
+
+
 class DiskLow(Problem):
     """The node's disk is nearly full."""
 
@@ -189,3 +201,9 @@ class UnknownOutcome(Problem):
 
     type, status, title = "unknown-outcome", 503, "Whether this was stored is unknown"
     stored = None
+
+
+class UnknownAtNode(UnknownOutcome):
+    """A node that a router has asked did not answer in time; repeating the same call is safe."""
+
+    status = 504

@@ -40,6 +40,7 @@ class Kind:
     toml: tuple[type, ...] = (str,)
     secret = False
     none = False  # whether the word none stands for no value at all
+    one: str | None = None  # what a flag is called that may be given again and again, one of several each time
 
     def parse(self, text: str) -> Any:
         """Read a flag or a variable; raises BadValue."""

@@ -76,9 +76,24 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # generic only since c
             self.fail(f"{shown} is not {error}", param, ctx)
 
 
+class _Several(click.Option):
+    """A flag that may be given again: its values are read as one text, so that rules between them hold."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        return self.type.convert("\n".join(value), self, ctx) if value else None
+
+
 def _option(setting: Setting) -> click.Option:
     if isinstance(setting.kind, YesNo):
         return click.Option([f"--{setting.flag}/--no-{setting.flag}", setting.name], default=None, help=setting.help)
+    if setting.kind.one is not None:
+        return _Several(
+            [f"--{setting.kind.one}", setting.name],
+            type=_Value(setting),
+            multiple=True,
+            default=None,
+            help=setting.help,
+        )
     return click.Option([f"--{setting.flag}", setting.name], type=_Value(setting), help=setting.help)
 
 
@@ -103,4 +118,4 @@ def _line(setting: Setting) -> tuple[str, str]:
     metavar = setting.kind.metavar
     default = setting.show(setting.default)
     told = "" if default in ("none", "false") else f"  [default: {default}]"
-    return f"--{setting.flag} {metavar}".rstrip(), setting.help + told
+    return f"--{setting.kind.one or setting.flag} {metavar}".rstrip(), setting.help + told

@@ -13,3 +13,4 @@ class Phase(StrEnum):
     STALLED = "stalled"
     DISK_LOW = "disk-low"
     FAILED = "failed"
+    UNREACHABLE = "unreachable"  # of a router: no node is ready

@@ -32,12 +32,18 @@ def no_content() -> web.Response:
     return web.Response(status=204, headers={headers.VERSION: __version__})
 
 
+def document_response(document: dict[str, Any], retry_after_s: int | None) -> web.Response:
+    """Return the answer that tells a problem by its document."""
+    response = json_response(document, status=document["status"])
+    response.content_type = _PROBLEM_TYPE
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
 def problem_response(problem: errors.Problem) -> web.Response:
     """Return the answer that tells a problem."""
-    response = json_response(problem.document(), status=problem.status)
-    response.content_type = _PROBLEM_TYPE
-    if problem.retry_after_s is not None:
-        response.headers["Retry-After"] = str(problem.retry_after_s)
+    response = document_response(problem.document(), problem.retry_after_s)
     match problem:
         case errors.Unauthorized():
             for challenge in problem.challenges:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from taskpusher import uid as uids
+from taskpusher.adding import parse_list
 from taskpusher.errors import InvalidField, Malformed
 from taskpusher.job import Backoff, Spec
 from taskpusher_node.config import Config
-from taskpusher_node.request import AddRequest, SpecBuilder, parse_form, parse_json, parse_list
+from taskpusher_node.request import AddRequest, SpecBuilder, parse_form, parse_json
 
 NOW_MS = 1_795_562_012_123
 TEN_YEARS_S = 315_360_000

@@ -20,6 +20,7 @@ from taskpusher.adding import (
     check_count,
     good_trace,
     header_keys,
+    parse_list,
     read,
     refuse_header,
     status_of_many,
@@ -33,7 +34,7 @@ from taskpusher.web import json_response
 
 from .. import digests
 from ..config import Config
-from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json, parse_list
+from ..request import AddJson, AddText, Parsed, SpecBuilder, parse_form, parse_json
 from ..status import Status
 from ..store.base import NewJob, Placed, Put, Store
 from . import answers

@@ -1,0 +1,206 @@
+"""Finds the node for a job and hands it over: where else it may go, when it is tried again, what is told at the end.
+
+affinity (limit, key, unique, idempotency key)?  its owner, and nobody else: elsewhere its promise would break
+none?  the nodes in the order of the ring, past those that are down, draining, stopping or low on disk
+refused, surely not sent  ->  the next node, under a new uid
+no answer, may be stored  ->  the same node and uid again, until it answers or the time is over
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+from typing import Any, NamedTuple
+
+import orjson
+
+from taskpusher import codec, errors
+from taskpusher import uid as uids
+from taskpusher.errors import Problem
+
+from .budget import RetryBudget
+from .nodes import Answer, Node, Nodes, NotReached, Unanswered
+from .pipe import Handed, Pipe, Refused
+from .placing import Place
+
+RETRY_AFTER_S = 2  # a node that was killed is mostly back by then
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 1.0
+_DOWN = frozenset({errors.Draining.type, errors.Starting.type})  # what a node tells that is about to be none
+_NOT_LET_IN = frozenset({401, 403})
+
+
+class Asked(NamedTuple):
+    """An add as a client sent it: `job` is the member of its envelope that has it, `rest` those behind that."""
+
+    place: Place
+    job: bytes
+    rest: bytes = b""
+
+
+def asked_of(place: Place, kind: str, text: bytes, trace: Mapping[str, str], keys: Any) -> Asked:
+    """Return an add whose `text` is JSON: of kind "json" the job itself, of kind "form" a text of it."""
+    rest = b""
+    if trace:
+        rest += b',"trace":' + codec.to_json(trace)
+    if keys:
+        rest += b',"keys":' + codec.to_json(list(keys))
+    return Asked(place, b'"%s":%s' % (kind.encode(), text), rest)
+
+
+class _NotTaken(Exception):
+    """Surely not stored; `problem` says why."""
+
+    def __init__(self, problem: Problem | Handed) -> None:
+        super().__init__()
+        self.problem = problem
+
+
+class Placer:
+    """Hands jobs to nodes. `suspect` hears of a node that refuses connections."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        pipe_of: Callable[[Node], Pipe],
+        suspect: Callable[[Node, str], None],
+        *,
+        timeout_s: float,
+    ) -> None:
+        self._nodes = nodes
+        self._pipe_of = pipe_of
+        self._suspect = suspect
+        self._timeout_s = timeout_s
+        self._budget = RetryBudget(monotonic)
+        self.retries: Counter[str] = Counter()  # by reason
+        self.unknown = 0
+
+    async def add(self, asked: Asked) -> Handed:
+        """Hand one job over; returns what the node said of it, its refusal too. Raises OwnerDown, UnknownAtNode."""
+        self._budget.request()
+        if asked.place.uid is not None:
+            handing = self._hand_over(self._of_uid(asked.place.uid), asked.place.uid, asked, given=True)
+        elif asked.place.affinity is not None:
+            handing = self._to_owner(asked.place.affinity, asked)
+        else:
+            handing = self._to_any(asked)
+        try:
+            return await handing
+        except _NotTaken as error:
+            if isinstance(error.problem, Problem):
+                raise error.problem from None
+            return error.problem
+
+    async def _to_owner(self, affinity: str, asked: Asked) -> Handed:
+        node = self._nodes.get(self._nodes.ring.owner(affinity))
+        if node is None or not (node.takes_its_own or self._may_be_back(node)):
+            raise _NotTaken(_owner_down(node))
+        return await self._hand_over(node, uids.mint(node.name), asked)
+
+    async def _to_any(self, asked: Asked) -> Handed:
+        refused: _NotTaken | None = None
+        for node in self._candidates():
+            try:
+                return await self._hand_over(node, uids.mint(node.name), asked)
+            except _NotTaken as error:
+                if refused is not None or not node.up:
+                    self.retries["next_node"] += 1
+                refused = error
+        raise refused or errors.OwnerDown("no node takes jobs at the moment", retry_after_s=RETRY_AFTER_S)
+
+    def _candidates(self) -> Iterator[Node]:
+        """Yield the nodes in the order of the ring: those that take new work; where none does, all that might."""
+        id_part = uids.mint("x")[: uids.ID_DIGITS]
+        order = [node for name in self._nodes.ring.order(id_part) if (node := self._nodes.get(name)) is not None]
+        taking = [node for node in order if node.takes_new]
+        yield from taking or [node for node in order if node.takes_its_own] or self._all_down(order)
+
+    def _all_down(self, order: list[Node]) -> list[Node]:
+        return [node for node in order if self._may_be_back(node)]
+
+    def _may_be_back(self, node: Node) -> bool:
+        """Tell whether a node that is down is tried all the same, since no other is up."""
+        return node.kept_out is None and not any(each.usable for each in self._nodes)
+
+    def _of_uid(self, uid: str) -> Node:
+        name = uids.name_of(uid)
+        node = self._nodes.get(name) if name is not None else None
+        if node is None:
+            raise errors.InvalidField([("uid", "a uid of a node of this cluster")])
+        if not (node.takes_its_own or self._may_be_back(node)):
+            raise _owner_down(node)
+        return node
+
+    async def _hand_over(self, node: Node, uid: str, asked: Asked, *, given: bool = False) -> Handed:
+        """Hand a job to one node under one uid, again and again while nobody knows whether it is stored."""
+        before = b"{" if given else b'{"uid":"%s",' % uid.encode()
+        envelope = before + asked.job + asked.rest + b"}"
+        deadline = monotonic() + self._timeout_s
+        pause_s = _FIRST_PAUSE_S
+        unknown = False
+        while True:
+            reached = True
+            try:
+                handed = await self._pipe_of(node).put(envelope)
+                return handed if given else _own(handed, uid)
+            except NotReached as error:
+                self._suspect(node, str(error))
+                if not unknown:
+                    raise _NotTaken(_owner_down(node)) from error
+                reached = False
+            except Unanswered:
+                unknown = True
+            except Refused as error:
+                refusal = _refusal(node, error.answer)
+                if not unknown and not _is_unknown(refusal):
+                    raise _NotTaken(refusal) from error
+                unknown = True
+            if not reached:
+                self._budget.give_back()
+            if monotonic() + pause_s >= deadline or not self._budget.take():
+                self.unknown += 1
+                raise errors.UnknownAtNode(
+                    f"node {node.name} may have stored it; repeat the add with this uid",
+                    retry_after_s=RETRY_AFTER_S,
+                    uid=uid,
+                )
+            self.retries["unknown"] += 1
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _own(handed: Handed, uid: str) -> Handed:
+    """Return what became of a job whose uid was minted here: if an earlier try has stored it, so has this add."""
+    if handed.error is not None:
+        return Handed(uid, 201) if handed.error.get("type") == errors.Conflict.type else handed
+    if handed.uid == uid and not (handed.deduplicated or handed.replaced):
+        handed.status = 201
+    return handed
+
+
+def _owner_down(node: Node | None) -> errors.OwnerDown:
+    name = node.name if node is not None else "that"
+    return errors.OwnerDown(f"node {name} does not take jobs at the moment", retry_after_s=RETRY_AFTER_S, node=name)
+
+
+def _refusal(node: Node, answer: Answer) -> Problem | Handed:
+    """Return what a node said instead of taking a call; nothing of it was stored."""
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict) or document.get("status") != answer.status or answer.status in _NOT_LET_IN:
+        return errors.OwnerDown(
+            f"node {node.name} refuses this router by {answer.status}: have both the same cluster_token",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    if document.get("type") in _DOWN:
+        return errors.OwnerDown(
+            f"node {node.name} takes no jobs: {document.get('detail')}", retry_after_s=RETRY_AFTER_S, node=node.name
+        )
+    return Handed(error=document)
+
+
+def _is_unknown(refusal: Problem | Handed) -> bool:
+    return isinstance(refusal, Handed) and (refusal.error or {}).get("type") == errors.UnknownOutcome.type

@@ -1,0 +1,234 @@
+"""Builds a router from its settings, starts its parts in order and stops them in the reverse one."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from taskpusher import __version__
+from taskpusher.access import Access
+from taskpusher.connections import GuardedRunner, Limits
+from taskpusher.contract import routes
+from taskpusher.exposition import Exposition, HttpTally
+from taskpusher.guard import Guard
+from taskpusher.histogram import Histogram
+from taskpusher.lag import LoopLag
+from taskpusher.life import Life
+from taskpusher.listening import BACKLOG, listen, split_address, url_of
+from taskpusher.origin import Origins
+from taskpusher.page import Page
+from taskpusher.phase import Phase
+from taskpusher.process import allow_files, client_connections, collect_less
+from taskpusher.reload import Reload, is_secret
+from taskpusher.settings import Loaded, Setting
+from taskpusher.systemd import ServiceManager
+
+from .api.add import AddApi
+from .api.router import OPEN_CHANGES, OPEN_PATHS, RouterApi
+from .config import Config
+from .health import Health
+from .members import Member
+from .membership import Membership
+from .metrics import RouterMetrics
+from .nodes import KEPT_S, Link, Node, Nodes
+from .pipe import BATCH_BOUNDS, Pipe
+from .placer import Placer
+from .status import Status
+
+SPARE_FILES = 512  # for connections to nodes
+SHUTDOWN_S = 10.0  # requests under way get this long: as long as an add may take
+
+_MEMBERSHIP = frozenset({"nodes", "nodes_file"})
+
+log = structlog.get_logger()
+
+
+async def serve(config: Config, ready: Callable[[str], None], read_settings: Callable[[], Loaded[Config]]) -> int:
+    """Run a router until a signal ends it; returns the exit code.
+
+    `ready` is told its URL; `read_settings` reads the settings again at SIGHUP. Raises BadSettings, BadAddress,
+    CannotListen.
+    """
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    ) as http:
+        return await _Router(config, http, ready, read_settings).run()
+
+
+class _Router:
+    def __init__(
+        self,
+        config: Config,
+        http: aiohttp.ClientSession,
+        ready: Callable[[str], None],
+        read_settings: Callable[[], Loaded[Config]],
+    ) -> None:
+        self._config = config
+        self._tell_ready = ready
+        self._status = Status()
+        self._access = Access(config.basicauth, config.tokens)
+        self._membership = Membership(config, self._take_members, self._warn)
+        self._link = Link(http, config.cluster_token)
+        self._nodes = Nodes(self._membership.members, self._link)
+        self._status.nodes = self._nodes
+        self._pipes: dict[Node, Pipe] = {}
+        self._coalesced = Histogram(BATCH_BOUNDS)
+        self._partial: Counter[str] = Counter()
+        self._health = Health(
+            self._nodes, every_s=config.health_every, timeout_s=config.health_timeout, went_down=self._went_down
+        )
+        self._placer = Placer(self._nodes, self._pipe_of, self._health.suspect, timeout_s=config.add_timeout)
+        self._reload = Reload(config, self._status, read_settings, self._take_settings, _is_taken)
+        self._life = Life(self._status, ServiceManager(os.environ), self._in_words)
+        self._stop = asyncio.Event()
+        self._http_tally = HttpTally()
+        self._runner: web.AppRunner | None = None
+
+    async def run(self) -> int:
+        """Listen, ask the nodes how they are, run until a signal."""
+        config = self._config
+        sockets = listen(config.address, to_all=config.has_credentials or config.insecure)
+        allow_files(config.max_connections + SPARE_FILES, "")
+        self._handle_signals()
+        self._life.start()
+        lag = LoopLag()
+        await self._health.look()
+        http = await self._start_http(sockets, self._app(lag))
+        background = (self._health, self._membership, lag)
+        for part in background:
+            part.start().add_done_callback(self._ended)
+        reload = asyncio.create_task(self._reload.run(self._life.reloading, self._life.reloaded), name="reload")
+        reload.add_done_callback(self._ended)
+        self._ready(sockets)
+        collect_less()
+
+        await self._stop.wait()
+
+        self._status.base = Phase.STOPPING
+        self._life.stopping()
+        log.warning("stopping", reason=self._status.reason)
+        for sock in sockets:
+            sock.close()
+        await http.cleanup()
+        reload.cancel()
+        for part in reversed(background):
+            await part.stop()
+        await self._life.stop()
+        log.warning("stopped", failure=self._status.failure)
+        return 0 if self._status.failure is None else 1
+
+    def _app(self, lag: LoopLag) -> web.Application:
+        config = self._config
+        app = web.Application(client_max_size=config.max_request_bytes)
+        add = AddApi(self._placer, config, lambda: self._status.draining)
+        metrics = RouterMetrics(
+            self._nodes,
+            self._status,
+            self._placer,
+            coalesced=self._coalesced,
+            rejected=add.rejected,
+            partial=self._partial,
+            membership_ok=lambda: self._membership.ok,
+            connections=self._connections,
+            lag=lag,
+        )
+        for part in (RouterApi(self._status, Exposition(metrics.collect, self._http_tally.collect)), add):
+            app.add_routes(part.routes())
+        app.add_routes(routes(Page()))
+        return app
+
+    async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
+        config = self._config
+        guard = Guard(
+            self._access,
+            Origins([split_address(config.address)[0]], config.public_url),
+            exempt=OPEN_PATHS,
+            by_token=OPEN_CHANGES,
+            max_in_flight=config.max_in_flight,
+            translate=lambda _: None,
+            observe=self._http_tally.observe,
+        )
+        limits = Limits(
+            connections=client_connections(config.max_connections, SPARE_FILES),
+            headers_s=config.header_timeout,
+            min_rate=config.client_min_rate,
+            keepalive_s=config.keepalive,
+        )
+        runner = GuardedRunner(app, guard, limits, shutdown_s=SHUTDOWN_S)
+        await runner.setup()
+        self._runner = runner
+        for sock in sockets:
+            await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
+        return runner
+
+    def _connections(self) -> int:
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
+
+    def _pipe_of(self, node: Node) -> Pipe:
+        pipe = self._pipes.get(node)
+        if pipe is None:
+            config = self._config
+            pipe = self._pipes[node] = Pipe(
+                node,
+                max_jobs=config.max_coalesced,
+                max_bytes=config.max_coalesced_bytes,
+                timeout_s=config.node_timeout,
+                coalesced=self._coalesced,
+            )
+        return pipe
+
+    def _went_down(self, node: Node) -> None:
+        if node in self._pipes:
+            self._pipes[node].give_up_waiting(f"node {node.name} is down")
+
+    def _take_members(self, members: tuple[Member, ...]) -> None:
+        self._nodes.replace(members)
+        for node in set(self._pipes) - set(self._nodes):
+            self._pipes.pop(node).give_up_waiting(f"node {node.name} is no member any more")
+
+    def _take_settings(self, config: Config) -> None:
+        self._membership.reload(config)
+        self._access.replace(config.basicauth, config.tokens)
+        self._link.token = config.cluster_token
+
+    def _warn(self, topic: str, text: str | None) -> None:
+        if text is None:
+            self._status.all_clear(topic)
+        else:
+            self._status.warn(topic, text)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
+
+    def _ready(self, sockets: list[socket.socket]) -> None:
+        self._status.base = Phase.READY
+        urls = [url_of(sock) for sock in sockets]
+        up = sum(node.usable for node in self._nodes)
+        log.warning("ready", addresses=urls, nodes=len(self._nodes), up=up, version=__version__)
+        self._life.ready()
+        self._tell_ready(urls[0])
+
+    def _in_words(self) -> str:
+        return self._status.reason or "; ".join(("Ready", *self._status.warnings.values()))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("bug", part=task.get_name(), exc_info=error)
+            self._status.failure = f"{task.get_name()}: {error!r}"
+            self._stop.set()
+
+
+def _is_taken(setting: Setting) -> bool:
+    """Tell whether a setting is taken at a reload: secrets, and who the members are."""
+    return is_secret(setting) or setting.name in _MEMBERSHIP
