@@ -2,12 +2,11 @@
 
 import asyncio
 from time import monotonic
-from typing import NamedTuple
 
 from msgspec import structs
 
-from taskpusher import uid as uids
 from taskpusher.job import CALLBACK_QUEUE, meta_says, status_in
+from taskpusher.position import Position
 
 from ...lifecycle import State
 from ..base import Filters, JobView, Page, UnknownPosition
@@ -19,17 +18,8 @@ from .handed import Handed
 
 Entry = tuple[int, bytes, bytes]  # (t_ms, id, listing value)
 
-_T_DIGITS = 19  # more than a time can have, fewer than T_MAX has
 SLICE_S = 0.005  # of reading jobs, before the loop gets its turn
 _CHUNK = 200  # entries examined before the loop gets its turn
-
-
-class Position(NamedTuple):
-    """A place in the order of a listing, which is that of all stores together: a job of any of them may stand there."""
-
-    t_ms: int
-    id: bytes
-    name: str  # of the store
 
 
 class Listing:
@@ -57,7 +47,7 @@ class Listing:
                     jobs.append(job)
                 if len(jobs) == limit or examined == self.scan_limit:
                     exhausted = exhausted and index == len(entries)
-                    return Page(jobs, None if exhausted else self.token(position))
+                    return Page(jobs, None if exhausted else str(position))
                 if index < len(entries) and monotonic() > ends:
                     exhausted = False
                     break
@@ -77,29 +67,24 @@ class Listing:
         waiting = (keys.listed(key) for key, _ in found)
         return next((t_ms for t_ms, job_id in waiting if job_id not in book.calls), None)
 
-    def token(self, position: Position) -> str:
-        """Return the opaque text of a position."""
-        return f"{position.t_ms}~{position.id.hex()}-{position.name}"
-
     def at(self, entry: Entry) -> Position:
         """Return the position of an entry."""
-        return Position(entry[0], entry[1], self._book.name)
+        return Position(entry[0], entry[1].hex(), self._book.name)
 
     def position(self, state: State, after: str | None) -> Position | None:
         """Return what a text, opaque or a plain uid, says where to go on from; raises UnknownPosition."""
         if after is None:
             return None
-        t_text, separator, uid = after.partition("~")
-        if separator:
-            name = uids.name_of(uid)
-            if name is None or not (t_text.isascii() and t_text.isdigit() and len(t_text) < _T_DIGITS):
-                raise UnknownPosition(after)
-            return Position(int(t_text), keys.id_of(uid), name)
+        if "~" in after:
+            try:
+                return Position.parse(after)
+            except ValueError as error:
+                raise UnknownPosition(after) from error
         job_id = self._book.id_of(after)
         view = self._book.view(job_id) if job_id is not None else None
-        if job_id is None or view is None or view.head.state is not state:
+        if view is None or view.head.state is not state:
             raise UnknownPosition(after)
-        return Position(keys.listing_time_ms(view.head), job_id, self._book.name)
+        return Position.of(keys.listing_time_ms(view.head), after)
 
     def entries(self, state: State, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
         """Return the next entries behind a position, and whether they are the last ones."""
@@ -115,7 +100,7 @@ class Listing:
         elif state is State.SCHEDULED:
             start = max(start, self._book.first_due)
         if position is not None:
-            at = keys.listing_key(state, position.t_ms, position.id)
+            at = keys.listing_key(state, position.t_ms, bytes.fromhex(position.id))
             start = max(start, at if self._is_before_own(state, position) else at + b"\0")
         found = self._book.db.scan(start, end, _CHUNK) if start < end else []
         return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
@@ -126,7 +111,7 @@ class Listing:
         before = (keys.T_MAX if filters.until_ms is None else filters.until_ms, b"")
         if position is not None:
             behind = b"\0" if self._is_before_own(State.RUNNING, position) else b""
-            before = min(before, (position.t_ms, position.id + behind))
+            before = min(before, (position.t_ms, bytes.fromhex(position.id) + behind))
         handed = self._book.handed.newest(since, before, _CHUNK)
         exhausted = len(handed) < _CHUNK
         if not exhausted:

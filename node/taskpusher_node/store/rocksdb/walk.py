@@ -5,12 +5,14 @@ from time import monotonic
 
 from msgspec import structs
 
+from taskpusher.position import Position
+
 from ...lifecycle import State, scheduled_since_ms
 from ..base import Changed, Filters, JobView, Verb, Walked
 from .book import Book
 from .changes import Changes
 from .commit import Commit
-from .listing import SLICE_S, Listing, Position
+from .listing import SLICE_S, Listing
 from .ties import is_tied
 
 
@@ -50,7 +52,7 @@ class BulkWalk:
             if self._done == limit or self._examined == self._listing.scan_limit:
                 break
             await asyncio.sleep(0)
-        return Walked(self._done, self._examined, self._listing.token(position) if position is not None else None)
+        return Walked(self._done, self._examined, str(position) if position is not None else None)
 
     def _slice(
         self, verb: Verb | None, position: Position | None, limit: int, now_ms: int
