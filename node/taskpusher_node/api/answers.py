@@ -27,6 +27,13 @@ class Counts(TypedDict):
     cancelled: int
 
 
+class Sum(TypedDict):
+    """What a router adds up over its nodes; it names those that did not answer. Of a node all is there."""
+
+    partial: NotRequired[bool]
+    missing: NotRequired[list[str]]
+
+
 class Added(TypedDict):
     """A job that is stored, or the one that stands for it: as it is, or with the new fields."""
 
@@ -224,9 +231,10 @@ class Listing(TypedDict):
     last_uid: str | None
     scanned_to: str | None
     partial: bool
+    missing: NotRequired[list[str]]
 
 
-class BulkDone(TypedDict):
+class BulkDone(Sum):
     """How many jobs were changed, or would be, of how many looked at; the next call goes on from `last_uid`."""
 
     done: int
@@ -242,7 +250,7 @@ class PauseTold(TypedDict):
     until: Time | None
 
 
-class Queue(TypedDict):
+class Queue(Sum):
     """A queue with the number of its jobs in each state."""
 
     name: str
@@ -258,7 +266,7 @@ class Queue(TypedDict):
     version: int
 
 
-class Queues(TypedDict):
+class Queues(Sum):
     """Every queue."""
 
     queues: list[Queue]
@@ -272,7 +280,7 @@ class LimitTold(LimitNumbers):
     waiting: int
 
 
-class Limits(TypedDict):
+class Limits(Sum):
     """A part of the limit keys; `last_key` is what the next part comes after, null when there is none."""
 
     limits: list[LimitTold]
@@ -285,7 +293,7 @@ class HeldTold(PauseTold):
     next_probe: Time | None
 
 
-class Target(TypedDict):
+class Target(Sum):
     """A target host: how many calls it may run (null: any number), and how those of the last minutes went."""
 
     host: str
@@ -299,7 +307,7 @@ class Target(TypedDict):
     held: HeldTold | None
 
 
-class Targets(TypedDict):
+class Targets(Sum):
     """The hosts that matter most, and how many are known."""
 
     targets: list[Target]
@@ -322,7 +330,7 @@ Group = TypedDict(
 Group.__doc__ = "Errors that are alike."
 
 
-class Groups(TypedDict):
+class Groups(Sum):
     """The groups of the jobs in error, the largest first."""
 
     groups: list[Group]
@@ -364,7 +372,7 @@ class Series(TypedDict):
     duration_hist: list[list[int]]
 
 
-class Stats(TypedDict):
+class Stats(Sum):
     """How the node is doing, and the role of who asks; with the series of a range where one was asked for."""
 
     now: Time | None
@@ -395,6 +403,26 @@ class Ready(TypedDict):
     name: str | None
     store_id: str | None
     version: str
+
+
+class NodeTold(TypedDict):
+    """A node, by what address its router calls it, its weight and its share of the keys; what is not known is null."""
+
+    name: str | None
+    address: str | None
+    state: str
+    reason: str | None
+    weight: float
+    share: float
+    counts: Counts | None
+    version: str | None
+    store_id: str | None
+
+
+class Nodes(TypedDict):
+    """The nodes of a router; a node lists itself."""
+
+    nodes: list[NodeTold]
 
 
 class Drained(TypedDict):

@@ -58,6 +58,9 @@ class PageFields(ListingFields, frozen=True, kw_only=True):
     """Which page of a listing."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX, description=f"an integer from 1 to {PAGE_MAX}")] = PAGE_MAX
+    partial: Annotated[
+        bool, Meta(description="true, or false for no page where a node of a router does not answer")
+    ] = True
 
 
 class BulkFields(ListingFields, frozen=True, kw_only=True):

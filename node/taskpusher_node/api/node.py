@@ -6,7 +6,7 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from taskpusher import __version__, codec
+from taskpusher import __version__, codec, errors
 from taskpusher.contract import operation, operations
 from taskpusher.fields import of_query
 from taskpusher.phase import Phase
@@ -16,6 +16,8 @@ from ..rates import Range, Rates
 from ..status import Status
 from ..store.base import Store
 from . import answers, shapes
+
+NAME_SHOWN = 100  # characters of a client's name for a node that a problem repeats
 
 
 class HealthApi:
@@ -56,7 +58,7 @@ class StatsFields(Struct, frozen=True, kw_only=True):
 
 
 class NodeApi:
-    """Numbers, and draining."""
+    """Numbers, which nodes there are, and draining."""
 
     def __init__(
         self,
@@ -90,6 +92,36 @@ class NodeApi:
             shape |= {"range": name, "step": step_s, "series": shapes.series(buckets)}
         return json_response(shape)
 
+    @operation("GET", "/nodes", answers={200: answers.Nodes})
+    async def nodes(self, _: web.Request) -> web.Response:
+        """Answer with this node alone; a router answers with all that it has."""
+        status = self._status
+        told: answers.NodeTold = {
+            "name": status.name,
+            "address": None,
+            "state": status.phase,
+            "reason": status.reason,
+            "weight": 1.0,
+            "share": 1.0,
+            "counts": shapes.counts(self._store.counts()),
+            "version": __version__,
+            "store_id": status.store_id,
+        }
+        shape: answers.Nodes = {"nodes": [told]}
+        return json_response(shape)
+
+    @operation("POST", "/nodes/{node}/drain", answers={200: answers.Drained}, problems=[errors.NotFound])
+    async def drain_node(self, request: web.Request) -> web.Response:
+        """Let a node take no new jobs, over restarts too; all else goes on."""
+        self._check_name(request)
+        return await self._set_draining(on=True)
+
+    @operation("POST", "/nodes/{node}/resume", answers={200: answers.Drained}, problems=[errors.NotFound])
+    async def resume_node(self, request: web.Request) -> web.Response:
+        """Let a node take new jobs again."""
+        self._check_name(request)
+        return await self._set_draining(on=False)
+
     @operation("POST", "/drain", answers={200: answers.Drained})
     async def drain(self, _: web.Request) -> web.Response:
         """Take no new jobs, over restarts too; all else goes on."""
@@ -99,6 +131,11 @@ class NodeApi:
     async def resume(self, _: web.Request) -> web.Response:
         """Take new jobs again."""
         return await self._set_draining(on=False)
+
+    def _check_name(self, request: web.Request) -> None:
+        name = request.match_info["node"]
+        if name != self._status.name:
+            raise errors.NotFound(f"there is no node {name[:NAME_SHOWN]} here")
 
     async def _set_draining(self, *, on: bool) -> web.Response:
         await self._store.set_draining(on=on)

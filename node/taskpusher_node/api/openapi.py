@@ -42,6 +42,7 @@ _PATH_FIELDS = {
     "name": QueueName,
     "key": Annotated[str, Meta(description=TEXT_RULE)],
     "host": Annotated[str, Meta(description=HOST_RULE)],
+    "node": Annotated[str, Meta(description="the name of a node")],
     "file": Annotated[str, Meta(description="where it is in the page's folder")],
 }
 

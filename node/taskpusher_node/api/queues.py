@@ -71,7 +71,7 @@ class QueuesApi:
         "/queues/{name}",
         fields=QueueFields,
         bodies={"application/json": QueueJson, FORM: QueueFields},
-        answers={200: answers.Queue, 201: answers.Queue},
+        answers={200: answers.Queue, 201: answers.Queue, 207: answers.Queue},
         problems=[errors.WrongVersion],
     )
     async def put(self, request: web.Request) -> web.Response:
@@ -92,7 +92,11 @@ class QueuesApi:
         return json_response(shapes.queue(self._found(request)))
 
     @operation(
-        "POST", "/queues/{name}/pause", fields=UntilFields, answers={200: answers.Queue}, problems=[errors.NotFound]
+        "POST",
+        "/queues/{name}/pause",
+        fields=UntilFields,
+        answers={200: answers.Queue, 207: answers.Queue},
+        problems=[errors.NotFound],
     )
     async def pause(self, request: web.Request) -> web.Response:
         """Start no more calls of a queue, for good or `for` seconds or `until` a time; what runs goes on."""
@@ -100,7 +104,12 @@ class QueuesApi:
         await self._store.set_pause(name, await read_pause(request, self._now_ms()))
         return json_response(shapes.queue(self._found(request)))
 
-    @operation("POST", "/queues/{name}/resume", answers={200: answers.Queue}, problems=[errors.NotFound])
+    @operation(
+        "POST",
+        "/queues/{name}/resume",
+        answers={200: answers.Queue, 207: answers.Queue},
+        problems=[errors.NotFound],
+    )
     async def resume(self, request: web.Request) -> web.Response:
         """Let a queue go on; twice is fine."""
         await self._store.set_pause(self._found(request).name, None)

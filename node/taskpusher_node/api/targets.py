@@ -32,7 +32,7 @@ class TargetsApi:
         shape: answers.Targets = {"targets": [shapes.target(view) for view in views], "known": len(self._targets)}
         return json_response(shape)
 
-    @operation("POST", "/targets/{host}/hold", fields=UntilFields, answers={200: answers.Target})
+    @operation("POST", "/targets/{host}/hold", fields=UntilFields, answers={200: answers.Target, 207: answers.Target})
     async def hold(self, request: web.Request) -> web.Response:
         """Begin no more calls of a host, for good or `for` seconds or `until` a time; what runs goes on."""
         host = _host(request)
@@ -40,7 +40,7 @@ class TargetsApi:
             raise errors.InvalidField([("host", "one more than may be held by hand at once: release one")])
         return self._answer(host)
 
-    @operation("POST", "/targets/{host}/release", answers={200: answers.Target})
+    @operation("POST", "/targets/{host}/release", answers={200: answers.Target, 207: answers.Target})
     async def release(self, request: web.Request) -> web.Response:
         """Let a host go on; one that is held back because it was not reached is probed at once. Twice is fine."""
         host = _host(request)

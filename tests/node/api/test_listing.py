@@ -235,3 +235,8 @@ async def test_the_prefix_is_taken_only_where_it_is_declared(api):
 async def test_no_job_has_a_key_that_was_not_given(api):
     await api.add(URL, delay=60)
     assert (await api.get("/jobs/scheduled?key=x"))["jobs"] == []
+
+
+@pytest.mark.parametrize("partial", ["true", "false"])
+async def test_a_page_of_a_lone_node_is_never_partial(api, partial):
+    assert (await api.get(f"/jobs/waiting?partial={partial}"))["partial"] is False

@@ -179,3 +179,31 @@ async def test_with_credentials_set_all_but_health_and_ready_need_them(tmp_path)
                 assert error(await api.ask(method, path)) == (401, "unauthorized")
         assert (await api.ask("GET", "/stats", headers=JOE)).status == 200
         assert (await api.ask("GET", "/health", headers={"Authorization": "Basic nonsense"})).status == 200
+
+
+async def test_a_lone_node_lists_itself(api):
+    await api.add(URL, delay=60)
+    (node,) = (await api.get("/nodes"))["nodes"]
+    ready = await api.get("/ready")
+    assert node.pop("counts") == (await api.get("/stats"))["states"]
+    assert node == {
+        "name": "n1", "address": None, "state": "ready", "reason": None, "weight": 1, "share": 1,
+        "version": ready["version"], "store_id": ready["store_id"],
+    }  # fmt: skip
+
+
+async def test_a_node_is_drained_and_resumed_by_its_name(api):
+    answer = await api.ask("POST", "/nodes/n1/drain")
+    assert (answer.status, answer.body["state"]) == (200, "draining")
+    (node,) = (await api.get("/nodes"))["nodes"]
+    assert (node["state"], "drained by hand" in node["reason"]) == ("draining", True)
+    assert error(await api.ask("POST", "/add", json={"url": URL})) == (503, "draining")
+    answer = await api.ask("POST", "/nodes/n1/resume")
+    assert (answer.status, answer.body["state"]) == (200, "ready")
+    assert (await api.ask("POST", "/add", json={"url": URL})).status == 201
+
+
+@pytest.mark.parametrize("verb", ["drain", "resume"])
+async def test_a_node_knows_no_other(api, verb):
+    assert error(await api.ask("POST", f"/nodes/n2/{verb}")) == (404, "not-found")
+    assert (await api.get("/ready"))["state"] == "ready"

@@ -162,12 +162,12 @@
  * @property {string | null} last_seen
  * @property {string | null} sample_uid
  *
- * @typedef {object} NodeTold a node as a router tells it
+ * @typedef {object} NodeTold a node as a router tells it, or a node itself
  * @property {string} name
- * @property {string} address
+ * @property {string | null} address of a node that lists itself: null
  * @property {string} state
  * @property {string | null} reason
- * @property {string} version
+ * @property {string | null} version
  * @property {number} share of the keys
  * @property {Counts | null} counts
  *

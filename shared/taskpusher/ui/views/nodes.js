@@ -151,7 +151,7 @@ function nodeList(first) {
       columns: [
         { name: "name", label: "Node", kind: "main", by: ({ name }) => name, cell: textCell(({ name, address: at }) => `${name} · ${at}`) },
         { name: "state", label: "State", by: ({ state }) => state, cell: textCell(({ state, reason }) => (reason ? `${state}: ${reason}` : state)) },
-        { name: "version", label: "Version", cell: textCell(({ version }) => version) },
+        { name: "version", label: "Version", cell: textCell(({ version }) => version ?? "–") },
         { name: "waiting", label: "Waiting", kind: "figure", cell: counted((counts) => counts.waiting) },
         { name: "running", label: "Running", kind: "figure", cell: counted((counts) => counts.running) },
         { name: "errors", label: "Errors", kind: "figure", cell: counted((counts) => counts.error) },
@@ -164,6 +164,7 @@ function nodeList(first) {
     if (!learned() || !can("GET", "/nodes")) return;
     /** @type {{nodes: NodeTold[]}} */
     const { nodes } = await get("nodes", { signal });
+    if (nodes.some(({ address: at }) => at === null)) return; // it is alone, and all is told of it above
     list.draw(nodes);
   }
   return { node: list.node, update: list.update, load };
