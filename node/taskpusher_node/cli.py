@@ -22,7 +22,9 @@ _CORRECT = (
 )
 
 
-_OTHERS = "Other commands: backup, check, config, demo, openapi, restore; `taskpusher COMMAND --help` tells of each."
+_OTHERS = (
+    "Other commands: backup, check, config, demo, openapi, restore, router; `taskpusher COMMAND --help` tells of each."
+)
 
 
 @click.command(cls=SettingsCommand, settings=Config, epilog=_OTHERS)

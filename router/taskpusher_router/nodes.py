@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from taskpusher import headers
-from taskpusher.access import ANYBODY, Caller
+from taskpusher.access import ANYBODY, Caller, speaking_for
 from taskpusher.histogram import Histogram
 from taskpusher.phase import Phase
 
@@ -150,10 +148,7 @@ class Node:
         """Return the headers by which a node knows the router, and for whom it asks."""
         if self._link.token is None:
             return {}
-        said = {"Authorization": f"Bearer {self._link.token}", headers.ROLE: caller.role.value}
-        if caller.name is not None:
-            said[headers.CALLER] = quote(caller.name)
-        return said
+        return {"Authorization": f"Bearer {self._link.token}", **speaking_for(caller)}
 
 
 class Nodes:

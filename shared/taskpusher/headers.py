@@ -25,7 +25,3 @@ ROLE = istr("TaskPusher-Role")
 
 # W3C Trace Context: taken from POST /add, given on to the target.
 TRACE = (istr("traceparent"), istr("tracestate"))
-
-# What a router tells a node of who asks.
-CALLER = "TaskPusher-Caller"  # percent-encoded UTF-8
-ROLE = "TaskPusher-Role"
