@@ -21,7 +21,7 @@ from .nodes import Answer, Node, NotReached, Unanswered
 
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-_TOO_LARGE = 413
+_UNREADABLE = frozenset({400, 413})  # what one job may do to all of a call
 
 
 class Handed(Struct):
@@ -105,8 +105,8 @@ class Pipe:
         except BaseException:
             _fail(items, Unanswered("the router is stopping"))
             raise
-        if answer.status == _TOO_LARGE and len(items) > 1:
-            for item in items:  # together they are too large for it, but each may be taken
+        if answer.status in _UNREADABLE and len(items) > 1:
+            for item in items:  # too large together, or one is nested too deeply: each stands for itself
                 await self._hand_over([item])
         elif answer.status != 200:  # noqa: PLR2004
             _fail(items, Refused(answer))

@@ -33,6 +33,7 @@ class Place(NamedTuple):
 ANYWHERE = Place()
 
 _decode = msgspec.json.Decoder(_Fields).decode
+_decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_limit = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -42,9 +43,11 @@ def of_json(text: bytes | msgspec.Raw, keys: Sequence[str] = ()) -> Place:
     Raises Malformed where the text is no JSON; what is JSON and no job belongs anywhere.
     """
     try:
-        fields = _decode(text)
-    except msgspec.ValidationError:
-        return ANYWHERE
+        try:
+            fields = _decode(text)
+        except msgspec.ValidationError:
+            _decode_any(text)  # the first look stops at the wrong type: what follows may be no JSON, and break out
+            return ANYWHERE
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is no JSON: {error}") from error
     if fields == _NONE and not keys:
