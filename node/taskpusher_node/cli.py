@@ -23,7 +23,8 @@ _CORRECT = (
 
 
 _OTHERS = (
-    "Other commands: backup, check, config, demo, openapi, restore, router; `taskpusher COMMAND --help` tells of each."
+    "Other commands: backup, check, config, demo, openapi, restore, ring, router; "
+    "`taskpusher COMMAND --help` tells of each."
 )
 
 

@@ -1,8 +1,9 @@
-"""The members of a cluster, read out of the text that names them: NAME=URL[,weight=W], in ranges too. Pure."""
+"""The members of a cluster, read out of the text that names them: NAME=URL[,weight=W], in ranges too."""
 
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from taskpusher.kinds import BadValue
@@ -12,6 +13,7 @@ RULE = "members like n1=http://10.0.0.1:9900, n2=http://10.0.0.2:9900,weight=2 o
 MEMBERS_MAX = 256
 WEIGHTS_MAX = 1_000  # together: a ring has 2,000 points a weight
 
+_TEXT_MAX = 1 << 20
 _PORTS = {"http": 80, "https": 443}
 _PORT_MAX = 65_535
 
@@ -28,9 +30,27 @@ class Member(NamedTuple):
     url: str  # scheme, host and port, nothing behind them
     weight: float = 1.0
 
+    def __str__(self) -> str:
+        return f"{self.name}={self.url}" + (f",weight={self.weight:.15g}" if self.weight != 1 else "")
+
+
+def read(path: Path) -> tuple[Member, ...]:
+    """Return the members that a file names; raises BadValue with what is wrong, and in which file."""
+    try:
+        with path.open("rb") as file:
+            return parse(file.read(_TEXT_MAX + 1).decode())
+    except OSError as error:
+        raise BadValue(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError:
+        raise BadValue(f"{path} must be UTF-8") from None
+    except BadValue as error:
+        raise BadValue(f"{path} must be {error}") from None
+
 
 def parse(text: str) -> tuple[Member, ...]:
     """Return the members that a text names, in its order; raises BadValue with the rule that it breaks, and where."""
+    if len(text) > _TEXT_MAX:
+        raise BadValue(f"members in at most {_TEXT_MAX:,} characters")
     members: list[Member] = []
     for entry in _COMMENT.sub("", text).split():
         for name, url, weight in _spread(entry):

@@ -3,7 +3,7 @@
 import pytest
 
 from taskpusher.kinds import BadValue
-from taskpusher_router.members import MEMBERS_MAX, Member, parse
+from taskpusher_router.members import MEMBERS_MAX, Member, parse, read
 
 
 def test_members_stand_on_lines_or_beside_each_other_with_comments():
@@ -74,3 +74,24 @@ def test_what_names_no_members_is_refused_with_the_rule_and_the_place(text, word
     with pytest.raises(BadValue) as refusal:
         parse(text)
     assert word in str(refusal.value)
+
+
+def test_members_are_written_as_they_are_read():
+    text = "n1=http://a:80 n2=https://b:443,weight=0.001 n3=http://[2001:db8::1]:9900,weight=0"
+    assert " ".join(map(str, parse(text))) == text
+
+
+def test_a_file_names_members_or_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "nodes"
+    with pytest.raises(BadValue, match="nodes: No such file"):
+        read(path)
+    for content, word in (
+        (b"n1=http://a\nn2", "nodes must be members like .* not n2"),
+        (b"\xff", "must be UTF-8"),
+        (b"#" * (1 << 21), "at most 1,048,576 characters"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(BadValue, match=word):
+            read(path)
+    path.write_text("# größer\nn1=http://a:80\n", "utf-8")
+    assert read(path) == (Member("n1", "http://a:80"),)
