@@ -13,7 +13,6 @@ from . import members
 from .members import Member
 
 _NODES = "Nodes"  # a heading of --help-all
-_FILE_MAX = 1 << 20
 
 
 class Members(Kind):
@@ -84,11 +83,6 @@ def read_members(config: Config) -> tuple[Member, ...]:
             raise BadSettings(["nodes: name at least one, as --node n1=http://10.0.0.1:9900, or a --nodes-file"])
         return config.nodes
     try:
-        with config.nodes_file.open("rb") as file:
-            return members.parse(file.read(_FILE_MAX).decode())
-    except OSError as error:
-        raise BadSettings([f"nodes_file: {config.nodes_file}: {error.strerror or error}"]) from error
-    except UnicodeDecodeError as error:
-        raise BadSettings([f"nodes_file: {config.nodes_file}: no UTF-8"]) from error
+        return members.read(config.nodes_file)
     except BadValue as error:
-        raise BadSettings([f"nodes_file: {config.nodes_file}: not {error}"]) from error
+        raise BadSettings([f"nodes_file: {error}"]) from error
