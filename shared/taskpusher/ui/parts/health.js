@@ -82,6 +82,8 @@ export function inWords({ ready, problem, running, missing }) {
       return bad("The store cannot write at the moment", "It passes by itself; if it comes back, use a faster disk or send fewer jobs");
     case "disk-low":
       return bad("The disk is nearly full, no new jobs are taken", `${reason}. Make room: it ends by itself`);
+    case "unreachable":
+      return bad("No node is ready, no new jobs are taken", "Look which nodes are down");
     case "failed":
       return bad(`The store ${reason}`, "Look after the disk and start the node again");
     default:
