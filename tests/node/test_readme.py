@@ -34,7 +34,9 @@ def test_every_row_of_a_promise_or_a_fault_names_a_test(title, header):
     assert [row for row in rows if "`test_" not in row.split("|")[-2]] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "node/README.md", "router/README.md", "loadtest/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "node/README.md", "router/README.md", "loadtest/README.md"]
+)
 def test_every_link_and_every_section_that_a_text_points_to_is_there(name):
     file = ROOT / name
     text = file.read_text()
