@@ -55,11 +55,16 @@ async def serve(config: Config, ready: Callable[[str], None], read_settings: Cal
     `ready` is told its URL; `read_settings` reads the settings again at SIGHUP. Raises BadSettings, BadAddress,
     CannotListen.
     """
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-    ) as http:
+    async with connect() as http:
         return await _Router(config, http, ready, read_settings).run()
+
+
+def connect() -> aiohttp.ClientSession:
+    """Return what calls to nodes are made with."""
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    )
 
 
 class _Router:

@@ -1,9 +1,12 @@
 """Real nodes as processes, and a real target that counts what it was asked."""
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -190,3 +193,13 @@ async def health_times(
             await session.close()
         await asyncio.sleep(every_s)
     return took
+
+
+def free_port() -> int:
+    """Return a free port that no connection takes by chance while the node is down."""
+    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, below), 100):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

@@ -1,8 +1,5 @@
 """What every test of the page gets: one Chromium for all of them, a node that runs, a target, a client."""
 
-import contextlib
-import random
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from ..e2e.processes import NodeProcess, Target
+from ..e2e.processes import NodeProcess, Target, free_port
 from .browsing import Pages, chromium
 from .shop import Shop
 
@@ -68,13 +65,3 @@ async def pages(browser: Browser, node: NodeProcess) -> AsyncIterator[Pages]:
     opened = Pages(browser)
     yield opened
     await opened.close()
-
-
-def free_port() -> int:
-    """Return a free port that no connection takes by chance while the node is down."""
-    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(10_000, below), 100):
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")

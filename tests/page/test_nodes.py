@@ -3,8 +3,7 @@
 import pytest_asyncio
 from playwright.async_api import expect
 
-from ..e2e.processes import NodeProcess, add, say, until
-from .conftest import free_port
+from ..e2e.processes import NodeProcess, add, free_port, say, until
 
 
 @pytest_asyncio.fixture(loop_scope="package")

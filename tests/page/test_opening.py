@@ -2,8 +2,7 @@
 
 from playwright.async_api import expect
 
-from ..e2e.processes import NodeProcess, add, until
-from .conftest import free_port
+from ..e2e.processes import NodeProcess, add, free_port, until
 from .looking import ready
 
 

@@ -3,8 +3,7 @@
 import pytest_asyncio
 from playwright.async_api import expect
 
-from ..e2e.processes import NodeProcess, until
-from .conftest import free_port
+from ..e2e.processes import NodeProcess, free_port, until
 
 ADMIN = {"Authorization": "Bearer the-token-of-an-admin"}
 VIEWER = {"Authorization": "Bearer the-token-of-a-viewer"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -31,16 +32,11 @@ class Answer(NamedTuple):
     body: Any
 
 
-class Api:
-    """A node on a store of its own; each answer is checked for its version, each error for being a problem."""
+class Client:
+    """Asks a daemon; each answer is checked for its version, each error for being a problem."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        settings = {"stop_grace": 0.0, "drain_timeout": 0.0, "name": "n1", "ballast": 0, **settings}
-        settings.setdefault("disk_reserve", 1 << 20)  # a machine with little room is no fault
-        self.config = Config(address="127.0.0.1:0", store=folder / "store", **settings)
+    def __init__(self) -> None:
         self.url = ""
-        self.node: _Node | None = None
-        self._task: asyncio.Task[int] | None = None
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -51,29 +47,6 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         await self._http.close()
         await self.stop()
-
-    async def start(self) -> None:
-        """Start it and wait until it is ready."""
-        ready = asyncio.Event()
-
-        def tell(url: str, _name: str) -> None:
-            self.url = url
-            ready.set()
-
-        self.node = _Node(self.config, tell, lambda: Loaded(self.config, {}, []))
-        self._task = asyncio.create_task(self.node.run())
-        waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
-        assert ready.is_set(), self._task
-
-    def begin_stop(self) -> None:
-        """What SIGTERM does."""
-        self.node._stop.set()
-
-    async def stop(self) -> int:
-        """Stop it; returns the exit code."""
-        self.begin_stop()
-        return await asyncio.wait_for(self._task, 10)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         """Send a request."""
@@ -114,6 +87,48 @@ class Api:
         finally:
             writer.close()
         return int(answer.split(b" ", 2)[1]) if answer else 0, answer
+
+
+class Api(Client):
+    """A node on a store of its own."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        super().__init__()
+        settings = {"stop_grace": 0.0, "drain_timeout": 0.0, "name": "n1", "ballast": 0, **settings}
+        settings.setdefault("address", "127.0.0.1:0")
+        settings.setdefault("disk_reserve", 1 << 20)  # a machine with little room is no fault
+        self.config = Config(store=folder / "store", **settings)
+        self.node: _Node | None = None
+        self._task: asyncio.Task[int] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        ready = asyncio.Event()
+
+        def tell(url: str, *_: str) -> None:
+            self.url = url
+            ready.set()
+
+        self.node = _Node(self.config, tell, lambda: Loaded(self.config, {}, []))
+        self._task = await running(self.node.run(), ready)
+
+    def begin_stop(self) -> None:
+        """What SIGTERM does."""
+        self.node._stop.set()
+
+    async def stop(self) -> int:
+        """Stop it; returns the exit code."""
+        self.begin_stop()
+        return await asyncio.wait_for(self._task, 10)
+
+
+async def running(run: Coroutine[Any, Any, int], ready: asyncio.Event) -> asyncio.Task[int]:
+    """Return the task that runs a daemon, as soon as it is ready."""
+    task = asyncio.create_task(run)
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    assert ready.is_set(), task
+    return task
 
 
 def checked(status: int, headers: Any, body: Any, content_type: str) -> None:

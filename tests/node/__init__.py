@@ -1,0 +1,1 @@
+"""A node, from its pure parts to its API."""

@@ -1,0 +1,1 @@
+"""A router before real nodes, asked over HTTP."""
