@@ -1,5 +1,6 @@
 """The nodes of a cluster as a router sees them: how each is, and calls to it."""
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
@@ -19,6 +20,8 @@ from .ring import Ring
 CONNECT_S = 1.0  # a node is on the same network
 KEPT_S = 30.0  # an idle connection: shorter than nodes keep theirs, so that they hardly ever hang up on a request
 MISSES = 2  # so many times no answer in time, and a node is down
+
+_PLAIN_MAX = 1 << 20  # what aiohttp writes in one go
 
 _TAKES_ADDS = frozenset({Phase.READY, Phase.STOPPING})
 
@@ -137,7 +140,7 @@ class Node:
         async with self._link.http.request(
             method,
             URL(self.member.url + path, encoded=True),
-            data=body,
+            data=io.BytesIO(body) if body is not None and len(body) > _PLAIN_MAX else body,
             headers=sent,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),

@@ -52,7 +52,7 @@ class Client:
         """Send a request."""
         async with self._http.request(method, self.url + path, **options) as answer:
             text = await answer.read()
-            body = json.loads(text) if "json" in answer.content_type and text else None
+            body = _read(answer.content_type, text)
             checked(answer.status, answer.headers, body, "" if path == "/ready" else answer.content_type)
             return Answer(answer.status, answer.headers, body)
 
@@ -129,6 +129,13 @@ async def running(run: Coroutine[Any, Any, int], ready: asyncio.Event) -> asynci
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
     assert ready.is_set(), task
     return task
+
+
+def _read(content_type: str, text: bytes) -> Any:
+    """Return the JSON of a body, of NDJSON each line's; None where there is none."""
+    if "json" not in content_type or not text:
+        return None
+    return [json.loads(line) for line in text.splitlines()] if "ndjson" in content_type else json.loads(text)
 
 
 def checked(status: int, headers: Any, body: Any, content_type: str) -> None:
