@@ -30,6 +30,8 @@ from taskpusher.settings import Loaded, Setting
 from taskpusher.systemd import ServiceManager
 
 from .api.add import AddApi
+from .api.fanout import Fanout
+from .api.listings import ListingsApi
 from .api.router import OPEN_CHANGES, OPEN_PATHS, RouterApi
 from .config import Config
 from .health import Health
@@ -144,7 +146,9 @@ class _Router:
             connections=self._connections,
             lag=lag,
         )
-        for part in (RouterApi(self._status, Exposition(metrics.collect, self._http_tally.collect)), add):
+        exposition = Exposition(metrics.collect, self._http_tally.collect)
+        fanout = Fanout(self._nodes, self._health.suspect, timeout_s=config.list_timeout, partial=self._partial)
+        for part in (RouterApi(self._status, exposition), add, ListingsApi(fanout)):
             app.add_routes(part.routes())
         app.add_routes(routes(Page()))
         return app

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from taskpusher import errors
 from taskpusher.contract import operation
 from taskpusher.fields import Members, Statuses, Time, of_query, of_query_or_form
+from taskpusher.job import ALSO_CALLED
 from taskpusher.web import json_response
 
 from ..lifecycle import State
@@ -18,7 +19,7 @@ from . import answers, shapes
 PAGE_MAX = 100
 BULK_MAX = 1_000
 
-STATES = {state.value: state for state in State} | {"errors": State.ERROR, "runing": State.RUNNING}
+STATES = {state.value: state for state in State} | {name: State(state) for name, state in ALSO_CALLED.items()}
 _PROBLEMS = (errors.NotFound, errors.CursorGone)
 _BULK_PROBLEMS = (*_PROBLEMS, errors.WrongState)
 

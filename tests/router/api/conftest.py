@@ -15,8 +15,8 @@ def pytest_asyncio_loop_factories(config, item):
 
 @pytest.fixture(autouse=True)
 def downs(faults) -> None:  # noqa: F811 - the fixture
-    """Nodes go down because a test wants it."""
-    faults.append("node down")
+    """Nodes go down, and are kept out, because a test wants it."""
+    faults += ["node down", "node kept out"]
 
 
 @pytest.fixture
