@@ -23,7 +23,7 @@ _CORRECT = (
 
 
 _OTHERS = (
-    "Other commands: backup, check, config, demo, openapi, restore, ring, router; "
+    "Other commands: backup, check, config, demo, local, openapi, restore, ring, router; "
     "`taskpusher COMMAND --help` tells of each."
 )
 

@@ -39,6 +39,7 @@ class NodeProcess:
         self.flags = flags
         self.env = LITTLE_DISK | (env or {})
         self.command: tuple[str | Path, ...] = COMMAND
+        self.address = "127.0.0.1:0"
         self.url = ""
         self.process: asyncio.subprocess.Process | None = None
 
@@ -48,8 +49,7 @@ class NodeProcess:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
-                "--address=127.0.0.1:0",
-                f"--store={self.store}",
+                *self.arguments(),
                 *self.flags,
                 *flags,
                 stdout=log,
@@ -65,6 +65,10 @@ class NodeProcess:
                     return self
                 assert self.process.returncode is None, lines
                 await asyncio.sleep(0.02)
+
+    def arguments(self) -> list[str]:
+        """Return what its command line says in any case."""
+        return [f"--address={self.address}", f"--store={self.store}"]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
