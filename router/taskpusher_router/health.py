@@ -8,10 +8,11 @@ import orjson
 import structlog
 
 from taskpusher.background import Background
+from taskpusher.phase import Phase
 
 from .nodes import Node, Nodes, NotReached, Unanswered
 
-_AGAIN_S = 0.2  # after a miss: the second look that tells a hiccup from a death
+_AGAIN_S = 0.2  # after a miss, the second look that tells a hiccup from a death; also while a node starts
 
 log = structlog.get_logger()
 
@@ -43,7 +44,9 @@ class Health(Background):
     async def _watch(self, node: Node) -> None:
         while True:
             answered = await self._ask(node)
-            await asyncio.sleep(self._every_s if answered or not node.up else min(_AGAIN_S, self._every_s))
+            starts = node.ready is None or node.phase is Phase.STARTING  # perhaps all of the cluster does
+            doubtful = starts or (node.up and not answered)
+            await asyncio.sleep(min(_AGAIN_S, self._every_s) if doubtful else self._every_s)
 
     async def _ask(self, node: Node) -> bool:
         """Ask one node; returns whether it answered."""
