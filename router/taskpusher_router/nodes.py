@@ -171,6 +171,9 @@ class Nodes:
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def __getitem__(self, name: str) -> Node:
+        return self._by_name[name]
+
     def get(self, name: str) -> Node | None:
         """Return a member."""
         return self._by_name.get(name)

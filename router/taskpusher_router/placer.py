@@ -93,8 +93,8 @@ class Placer:
             return error.problem
 
     async def _to_owner(self, affinity: str, asked: Asked) -> Handed:
-        node = self._nodes.get(self._nodes.ring.owner(affinity))
-        if node is None or not (node.takes_its_own or self._may_be_back(node)):
+        node = self._nodes[self._nodes.ring.owner(affinity)]
+        if not (node.takes_its_own or self._may_be_back(node)):
             raise _NotTaken(_owner_down(node))
         return await self._hand_over(node, uids.mint(node.name), asked)
 
@@ -111,13 +111,17 @@ class Placer:
 
     def _candidates(self) -> Iterator[Node]:
         """Yield the nodes in the order of the ring: those that take new work; where none does, all that might."""
-        id_part = uids.mint("x")[: uids.ID_DIGITS]
-        order = [node for name in self._nodes.ring.order(id_part) if (node := self._nodes.get(name)) is not None]
-        taking = [node for node in order if node.takes_new]
-        yield from taking or [node for node in order if node.takes_its_own] or self._all_down(order)
-
-    def _all_down(self, order: list[Node]) -> list[Node]:
-        return [node for node in order if self._may_be_back(node)]
+        order = self._nodes.ring.order(uids.mint("x")[: uids.ID_DIGITS])
+        taking, passed = False, []
+        for name in order:  # mostly the first one is it, and the others are not looked for
+            node = self._nodes[name]
+            if node.takes_new:
+                taking = True
+                yield node
+            else:
+                passed.append(node)
+        if not taking:
+            yield from [node for node in passed if node.takes_its_own] or filter(self._may_be_back, passed)
 
     def _may_be_back(self, node: Node) -> bool:
         """Tell whether a node that is down is tried all the same, since no other is up."""
@@ -179,9 +183,10 @@ def _own(handed: Handed, uid: str) -> Handed:
     return handed
 
 
-def _owner_down(node: Node | None) -> errors.OwnerDown:
-    name = node.name if node is not None else "that"
-    return errors.OwnerDown(f"node {name} does not take jobs at the moment", retry_after_s=RETRY_AFTER_S, node=name)
+def _owner_down(node: Node) -> errors.OwnerDown:
+    return errors.OwnerDown(
+        f"node {node.name} does not take jobs at the moment", retry_after_s=RETRY_AFTER_S, node=node.name
+    )
 
 
 def _refusal(node: Node, answer: Answer) -> Problem | Handed:
