@@ -10,6 +10,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from taskpusher import headers
 from taskpusher.access import ANYBODY, Caller, speaking_for
 from taskpusher.histogram import Histogram
 from taskpusher.phase import Phase
@@ -23,6 +24,7 @@ MISSES = 2  # so many times no answer in time, and a node is down
 
 _PLAIN_MAX = 1 << 20  # what aiohttp writes in one go
 
+_NOT_LET_IN = frozenset({401, 421})
 _TAKES_ADDS = frozenset({Phase.READY, Phase.STOPPING})
 
 
@@ -32,6 +34,11 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: CIMultiDictProxy[str]
+
+    @property
+    def of_a_node(self) -> bool:
+        """Whether a node gave it, and one that lets this router in: its clients were let in by the router."""
+        return headers.VERSION in self.headers and self.status not in _NOT_LET_IN
 
 
 class NotReached(Exception):

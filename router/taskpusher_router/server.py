@@ -31,6 +31,8 @@ from taskpusher.systemd import ServiceManager
 
 from .api.add import AddApi
 from .api.fanout import Fanout
+from .api.forward import Forward
+from .api.jobs import JobsApi
 from .api.listings import ListingsApi
 from .api.router import OPEN_CHANGES, OPEN_PATHS, RouterApi
 from .config import Config
@@ -147,8 +149,15 @@ class _Router:
             lag=lag,
         )
         exposition = Exposition(metrics.collect, self._http_tally.collect)
-        fanout = Fanout(self._nodes, self._health.suspect, timeout_s=config.list_timeout, partial=self._partial)
-        for part in (RouterApi(self._status, exposition), add, ListingsApi(fanout)):
+        suspect = self._health.suspect
+        fanout = Fanout(self._nodes, suspect, timeout_s=config.list_timeout, partial=self._partial)
+        forward = Forward(self._nodes, suspect, timeout_s=config.node_timeout)
+        for part in (
+            RouterApi(self._status, exposition),
+            add,
+            JobsApi(forward, self._stop),
+            ListingsApi(fanout),
+        ):
             app.add_routes(part.routes())
         app.add_routes(routes(Page()))
         return app

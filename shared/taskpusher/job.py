@@ -11,6 +11,7 @@ from msgspec import Meta, Raw, Struct
 QUEUE_RULE = "1 to 64 of A-Z, a-z, 0-9, _, . and -, but not . or .."
 DEFAULT_QUEUE = "default"
 ALSO_CALLED = {"errors": "error", "runing": "running"}  # states, in the paths of listings
+WAIT_DEFAULT_S = 30.0  # how long GET /job/{uid}/wait waits for its end
 ENDS = ("completed", "error", "cancelled")  # the states that a callback may tell of
 CALLBACK_QUEUE = "callbacks"  # of the jobs that tell of the end of others
 

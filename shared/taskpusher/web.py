@@ -11,7 +11,7 @@ from .access import Caller, Role
 USER = web.RequestKey("user", str)  # who asks, where credentials are needed
 ROLE = web.RequestKey("role", Role)  # what who asks may do; admin where no credentials are needed
 
-PROBLEM_TYPE = "application/problem+json"
+_PROBLEM_TYPE = "application/problem+json"
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -40,7 +40,7 @@ def no_content() -> web.Response:
 def document_response(document: dict[str, Any], retry_after_s: int | None) -> web.Response:
     """Return the answer that tells a problem by its document."""
     response = json_response(document, status=document["status"])
-    response.content_type = PROBLEM_TYPE
+    response.content_type = _PROBLEM_TYPE
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response
@@ -62,7 +62,7 @@ def last_words(problem: errors.Problem) -> bytes:
     """Return the whole answer that tells a problem where there is no request to answer; the connection ends with it."""
     body = codec.to_json(problem.document())
     told = {
-        "Content-Type": PROBLEM_TYPE,
+        "Content-Type": _PROBLEM_TYPE,
         "Content-Length": str(len(body)),
         "Connection": "close",
         headers.VERSION: __version__,

@@ -12,6 +12,7 @@ from taskpusher import errors
 from taskpusher.access import Role
 from taskpusher.contract import operation
 from taskpusher.fields import of_query
+from taskpusher.job import WAIT_DEFAULT_S
 from taskpusher.web import ROLE, USER, json_response, no_content
 
 from ..config import Config
@@ -20,7 +21,6 @@ from ..store.base import Changed, Store, Verb
 from . import answers, shapes
 from .problems import no_job
 
-WAIT_DEFAULT_S = 30.0
 _LOOK_EVERY_S = 1.0  # hints of the store may be lost
 
 

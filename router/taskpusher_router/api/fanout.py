@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from taskpusher import errors, fields
-from taskpusher.web import PROBLEM_TYPE, caller_of
+from taskpusher.access import SAFE_METHODS
+from taskpusher.web import caller_of
 
 from ..nodes import Answer, Node, Nodes, NotReached, Unanswered
 from ..placer import RETRY_AFTER_S
-
-_NOT_LET_IN = frozenset({401, 421})  # of the router itself: its clients have been let in
 
 _PARTIAL = {"true": True, "1": True, "false": False, "0": False}
 
@@ -81,7 +80,7 @@ class Fanout:
         async def one(node: Node, path: str) -> Answer | NodeProblem | None:
             try:
                 answer = await node.call(
-                    request.method,
+                    hdrs.METH_GET if request.method in SAFE_METHODS else request.method,
                     path,
                     timeout_s=timeout_s or self.timeout_s,
                     body=body,
@@ -142,12 +141,10 @@ def route_of(request: web.Request) -> str:
 
 def _understood(answer: Answer) -> Answer | NodeProblem | None:
     """Return a good answer, or the problem that a client is told; None for what is no answer of a node's."""
+    if not answer.of_a_node or answer.status >= 500:  # noqa: PLR2004
+        return None
     if answer.status < 300:  # noqa: PLR2004
         return answer
-    if answer.status >= 500 or answer.status in _NOT_LET_IN:  # noqa: PLR2004
-        return None
-    if not answer.headers.get("Content-Type", "").startswith(PROBLEM_TYPE):
-        return None
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
