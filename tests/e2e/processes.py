@@ -93,6 +93,14 @@ class NodeProcess:
         return [line for line in lines if line["event"] == name]
 
 
+class RouterProcess(NodeProcess):
+    """A `taskpusher router` process."""
+
+    def arguments(self) -> list[str]:
+        """Return what its command line says in any case."""
+        return ["router", f"--address={self.address}"]
+
+
 class Target:
     """An application: /ok answers 200, /hang never answers, /slow?s=N after N seconds. It counts calls by job.
 
