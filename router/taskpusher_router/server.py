@@ -65,7 +65,9 @@ async def serve(config: Config, ready: Callable[[str], None], read_settings: Cal
 
 def connect() -> aiohttp.ClientSession:
     """Return what calls to nodes are made with."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
+    # named, for aiohttp takes another resolver, which knows no /etc/hosts, wherever aiodns happens to be installed
+    resolver = aiohttp.ThreadedResolver()
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S, resolver=resolver)
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
     )
