@@ -30,7 +30,7 @@ def of_request(request: AddRequest) -> bytes:
             value = _said(value)
         if value is not None:
             given[name] = value
-    return _sum(given)
+    return short_sum(given)
 
 
 def of_spec(spec: Spec) -> bytes:
@@ -42,7 +42,7 @@ def of_spec(spec: Spec) -> bytes:
     n = len(values)
     while n and values[n - 1] == _DEFAULTS[n - 1]:
         n -= 1
-    return _sum(values[:n])
+    return short_sum(values[:n])
 
 
 def _said(raw: Raw) -> str | bytes | None:
@@ -52,5 +52,6 @@ def _said(raw: Raw) -> str | bytes | None:
     return msgspec.json.decode(text) if text[:1] == b'"' else text
 
 
-def _sum(what: Any) -> bytes:
+def short_sum(what: Any) -> bytes:
+    """Return the digest of any values; in which order the members of objects stand does not matter."""
     return hashlib.blake2b(_encode(what), digest_size=DIGEST_BYTES).digest()

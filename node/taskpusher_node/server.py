@@ -36,6 +36,7 @@ from .alerts import Alerts
 from .api import shapes
 from .api.add import AddApi
 from .api.backup import BackupApi
+from .api.cluster import ClusterApi
 from .api.editing import EditApi
 from .api.explain import ExplainApi
 from .api.jobs import JobsApi
@@ -228,7 +229,7 @@ class _Node:
             now_ms=unix_ms,
         )
         for part in (
-            HealthApi(status),
+            HealthApi(status, store),
             add,
             JobsApi(store, config, self._stop),
             EditApi(store, config, unix_ms),
@@ -239,6 +240,7 @@ class _Node:
             TargetsApi(store, dispatcher.targets, unix_ms),
             ExplainApi(store, status, dispatcher.targets, dispatcher.slots, unix_ms),
             NodeApi(store, status, rates, slots, unix_ms),
+            ClusterApi(store, config, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
             MetricsApi(Exposition(metrics.collect, self._http_tally.collect)),
             ContractApi(),

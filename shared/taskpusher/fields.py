@@ -160,6 +160,13 @@ async def of_query_form_or_json(request: web.Request, kind: type[S]) -> S:
     """Return what a JSON object, or the query and a form together, ask for; raises InvalidField, Malformed."""
     if request.content_type != "application/json":
         return await of_query_or_form(request, kind)
+    return await of_json(request, kind)
+
+
+async def of_json(request: web.Request, kind: type[S]) -> S:
+    """Return what a JSON object asks for; raises InvalidField, Malformed, UnsupportedMediaType."""
+    if request.content_type != "application/json":
+        raise errors.UnsupportedMediaType("send application/json")
     check_no_query(request)
     try:
         given = msgspec.json.decode(await request.read(), type=dict[str, Raw])

@@ -393,6 +393,42 @@ class Health(TypedDict):
     version: str
 
 
+class ClusterTold(TypedDict):
+    """A node's part of what its cluster shares, and the digest of what was said of queues, with their versions."""
+
+    members: int
+    low: float
+    high: float
+    settings: str
+
+
+class QueueRecord(TypedDict):
+    """All that was said of a queue, with its secrets, as nodes of a cluster hear it of each other."""
+
+    name: str
+    declared: bool
+    version: int
+    concurrency: int | None
+    rate: float | None
+    per: float
+    scope: str
+    defaults: Json
+    paused: PauseTold | None
+
+
+class QueueRecords(TypedDict):
+    """The queues of which anything was said."""
+
+    queues: list[QueueRecord]
+
+
+class Taken(TypedDict):
+    """Whether a record was newer than what the node knew, and the version that it has now."""
+
+    taken: bool
+    version: int
+
+
 class Ready(TypedDict):
     """Whether the node does its work; `warnings` are what a person must look at, by topic."""
 
@@ -403,6 +439,7 @@ class Ready(TypedDict):
     name: str | None
     store_id: str | None
     version: str
+    cluster: NotRequired[ClusterTold]
 
 
 class NodeTold(TypedDict):

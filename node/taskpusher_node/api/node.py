@@ -23,8 +23,9 @@ NAME_SHOWN = 100  # characters of a client's name for a node that a problem repe
 class HealthApi:
     """Answers from the first moment on, also while the store is being opened."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, store: Store | None = None) -> None:
         self._status = status
+        self._store = store
 
     @operation("GET", "/health", answers={200: answers.Health}, open_to_all=True)
     async def health(self, _: web.Request) -> web.Response:
@@ -45,6 +46,8 @@ class HealthApi:
             "store_id": status.store_id,
             "version": __version__,
         }
+        if self._store is not None:
+            shape["cluster"] = shapes.cluster(self._store.share, self._store.settings_digest())
         return json_response(shape, status=200 if status.phase is Phase.READY else 503)
 
 

@@ -17,6 +17,7 @@ from ..urls import HOST_RULE
 from . import answers
 from .add import AddApi
 from .backup import BackupApi
+from .cluster import ClusterApi
 from .editing import EditApi
 from .explain import ExplainApi
 from .jobs import JobsApi
@@ -68,6 +69,7 @@ PARTS = (
     TargetsApi,
     ExplainApi,
     NodeApi,
+    ClusterApi,
     BackupApi,
     MetricsApi,
     ContractApi,

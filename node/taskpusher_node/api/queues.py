@@ -26,7 +26,9 @@ from .problems import no_queue_left
 from .until import UntilFields, read_pause
 
 
-class _Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be said of a queue, but for defaults."""
+
     concurrency: Annotated[Concurrency, Meta(description=LIMIT_RULES["concurrency"])] | None = None
     rate: Annotated[Rate, Meta(description=LIMIT_RULES["rate"])] | None = None
     per: Annotated[Per, Meta(description=LIMIT_RULES["per"])] | None = None
@@ -34,13 +36,13 @@ class _Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=0, le=2**63 - 1, description="an integer: the version replaced")] | None = None
 
 
-class QueueFields(_Settings, frozen=True, kw_only=True):
+class QueueFields(Settings, frozen=True, kw_only=True):
     """The settings of a queue; what is not given is none."""
 
     defaults: JsonObject | None = None  # for adds that do not give them
 
 
-class QueueJson(_Settings, frozen=True, kw_only=True):
+class QueueJson(Settings, frozen=True, kw_only=True):
     """The same in JSON."""
 
     defaults: Annotated[DefaultsJson, Meta(description=DEFAULTS_RULE)] | None = None  # type: ignore[valid-type]
@@ -130,12 +132,16 @@ class QueuesApi:
         broken: Errors = []
         if asked.per is not None and asked.rate is None:
             broken.append(("per", "only with rate"))
+        members, scope = self._store.share.members, asked.scope or SCOPES[0]
+        if scope == SCOPES[0] and asked.concurrency is not None and asked.concurrency < members:
+            rule = f"at least {members}, one for each node; a limit of the jobs is exact also where it is less"
+            broken.append(("concurrency", rule))
         if asked.defaults is not None:
             broken += broken_rules(self._builder, asked.defaults)
         if broken:
             raise errors.InvalidField(broken)
         text = asked.defaults and msgspec.json.format(asked.defaults, indent=-1)
-        return QueueSettings(asked.concurrency, asked.rate, asked.per or 1.0, asked.scope or SCOPES[0], text)
+        return QueueSettings(asked.concurrency, asked.rate, asked.per or 1.0, scope, text)
 
     def _found(self, request: web.Request) -> QueueView:
         name = request.match_info["name"]

@@ -13,8 +13,9 @@ from taskpusher.masking import mask_headers, mask_url
 
 from ..lifecycle import HELD_BY_ORDER, Attempt, Head, JobError, Progress, Response, State, snippet
 from ..rings import Bucket
-from ..store.base import GroupView, JobView, Pause, QueueView
+from ..store.base import GroupView, JobView, Pause, QueueState, QueueView
 from ..store.limits import LimitView
+from ..store.queues import Share
 from ..targets import TargetView
 from . import answers
 
@@ -103,6 +104,26 @@ def queue(view: QueueView) -> answers.Queue:
         "defaults": _defaults(view.defaults) if view.defaults is not None else {},
         "version": view.version,
     }
+
+
+def queue_record(name: str, state: QueueState) -> answers.QueueRecord:
+    """Return all that was said of a queue, with its secrets."""
+    return {
+        "name": name,
+        "declared": state.declared,
+        "version": state.version,
+        "concurrency": state.concurrency,
+        "rate": state.rate,
+        "per": state.per,
+        "scope": state.scope,
+        "defaults": codec.raw_json(state.defaults) if state.defaults is not None else None,
+        "paused": _pause(state.pause),
+    }
+
+
+def cluster(share: Share, settings: str) -> answers.ClusterTold:
+    """Return a node's part of what its cluster shares."""
+    return {"members": share.members, "low": share.low, "high": share.high, "settings": settings}
 
 
 def _defaults(text: bytes) -> dict[str, Any]:

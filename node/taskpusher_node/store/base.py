@@ -238,15 +238,20 @@ class Pause(Struct, frozen=True, array_like=True):
     until_ms: int | None = None
 
 
-class QueueView(QueueSettings, frozen=True, kw_only=True):
+class QueueState(QueueSettings, frozen=True, kw_only=True):
+    """All that is said of a queue by hand; each time makes the next version."""
+
+    pause: Pause | None = None
+    declared: bool = False  # by hand, not by its first job
+    version: int = 0
+
+
+class QueueView(QueueState, frozen=True, kw_only=True):
     """A queue with its settings and the number of its jobs in each state."""
 
     name: str
-    pause: Pause | None
     counts: dict[State, int]
     oldest_waiting_ms: int | None
-    declared: bool = False  # by hand, not by its first job
-    version: int = 0
 
 
 class Damage(StrEnum):

@@ -1,14 +1,16 @@
 """What a store can do about queues: tell of them, declare them with their settings, pause and delete them."""
 
 from collections.abc import Mapping
+from math import floor
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from .base import Changed, Pause, Put, QueueView
+    from .base import Changed, Pause, Put, QueueState, QueueView
 
 SCOPES = ("cluster", "node")
+_CLUSTER = SCOPES[0]
 
 
 class QueueSettings(Struct, frozen=True):
@@ -22,6 +24,34 @@ class QueueSettings(Struct, frozen=True):
 
 
 NO_SETTINGS = QueueSettings()
+
+
+class Share(Struct, frozen=True, array_like=True):
+    """The part of a store in what a cluster of so many members shares: from `low` to `high` of the whole."""
+
+    members: int = 1
+    low: float = 0.0
+    high: float = 1.0
+
+    def concurrency(self, whole: int) -> int:
+        """Return its part of so many calls at once: those of all members together are the whole, each has one.
+
+        Where there are more members than calls, one each is more than the whole; else some would run nothing.
+        """
+        more = whole - self.members
+        return max(1, 1 + floor(more * self.high) - floor(more * self.low))
+
+    def numbers(
+        self, scope: str, concurrency: int | None, rate: float | None, per: float
+    ) -> tuple[int | None, float | None, float]:
+        """Return which numbers of a queue hold here."""
+        if scope != _CLUSTER:
+            return concurrency, rate, per
+        calls = None if concurrency is None else self.concurrency(concurrency)
+        return calls, None if rate is None else rate * (self.high - self.low), per
+
+
+WHOLE = Share()
 
 
 class QueueStore(Protocol):
@@ -48,4 +78,21 @@ class QueueStore(Protocol):
         """Delete a queue with its settings: WRONG_STATE where it has jobs in any state, or is one that always stays."""
 
     async def set_pause(self, queue: str, pause: "Pause | None") -> None:
-        """Pause a queue, or resume it."""
+        """Pause a queue, or resume it, which makes the next version; that a pause ends by itself does not."""
+
+    async def take_queue(self, name: str, state: "QueueState") -> "Put":
+        """Let all that is said of a queue be what another store of the cluster knows, if that is newer.
+
+        CREATED, or SAME where the queue was there; CONFLICT where it is not newer, NO_QUEUE where it would be one too
+        many.
+        """
+
+    def settings_digest(self) -> str:
+        """Return what is the same on all stores that have the same said of their queues, with its version."""
+
+    @property
+    def share(self) -> Share:
+        """The part of this store in what queues of scope cluster may do; the whole where nothing else was said."""
+
+    async def set_share(self, share: Share) -> None:
+        """Let this store have another part, over restarts too."""

@@ -14,7 +14,7 @@ from taskpusher_node.store.tallies import OTHER_QUEUES
 
 from .harness import Api
 
-LINES_MAX = 1_500
+LINES_MAX = 2_000
 EXPECTED = {
     "build_info": ("gauge", {"version", "python", "rocksdb"}),
     "node_info": ("gauge", {"node"}),

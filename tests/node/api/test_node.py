@@ -18,7 +18,16 @@ JOE = {"Authorization": "Basic am9lOnNlY3JldA=="}
 
 async def _ready(api):
     answer = await api.ask("GET", "/ready")
-    assert answer.body.keys() == {"state", "reason", "warnings", "accepts_adds", "name", "store_id", "version"}
+    assert answer.body.keys() == {
+        "state",
+        "reason",
+        "cluster",
+        "warnings",
+        "accepts_adds",
+        "name",
+        "store_id",
+        "version",
+    }
     assert answer.body["version"] == __version__
     return answer.status, answer.body["state"], answer.body["accepts_adds"]
 

@@ -16,6 +16,7 @@ PUSHES = {("POST", "/add"), ("GET", "/job/{uid}"), ("HEAD", "/job/{uid}")}
 PUSHES |= {("GET", "/job/{uid}/wait"), ("HEAD", "/job/{uid}/wait")}
 PUSHES |= {(method, path) for method in ("GET", "HEAD") for path in ("/", "/tasks", "/tasks/{file}")}
 BY_TOKEN = {("POST", f"/job/{{uid}}/{verb}") for verb in ("complete", "fail", "heartbeat")}  # a header of their own
+SECRET = {("GET", "/cluster/queues"), ("HEAD", "/cluster/queues")}
 OPEN = {("GET", "/health"), ("HEAD", "/health"), ("GET", "/ready"), ("HEAD", "/ready")}
 
 
@@ -60,6 +61,8 @@ async def test_every_route_lets_in_whom_its_method_says_and_nobody_else(locked):
             expected = dict.fromkeys([*SECRETS, "nobody"], 403)
         elif (method, path) in PUSHES:
             expected |= {} if method != "POST" else {"read": 403}
+        elif (method, path) in SECRET:
+            expected |= {"push": 403, "read": 403}
         elif method in ("GET", "HEAD"):
             expected |= {"push": 403}
         else:

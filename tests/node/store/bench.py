@@ -25,6 +25,7 @@ from taskpusher_node.store.base import (
     Pause,
     Placed,
     Put,
+    QueueState,
     Settled,
     Store,
     Token,
@@ -236,6 +237,10 @@ class Bench:
     async def declare(self, name: str, settings: QueueSettings = NO_SETTINGS, version: int | None = None) -> Put:
         """Declare a queue."""
         return await soon(self.store.declare_queue(name, settings, version))
+
+    async def take(self, name: str, state: QueueState) -> Put:
+        """Let a queue be what another store says."""
+        return await soon(self.store.take_queue(name, state))
 
     async def delete_queue(self, name: str) -> Changed:
         """Delete a queue."""

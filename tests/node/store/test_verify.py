@@ -163,6 +163,7 @@ WRONG = {
     "a head is nonsense": (spoil(b"j", b"\x01nonsense"), {Damage.UNDECODABLE}, None),
     "a job is missing": (lose_job, {Damage.JOB_LOST, Damage.COUNTER_WRONG}, 1),
     "a job is nonsense": (spoil(b"b", b"\x01nonsense"), {Damage.UNDECODABLE, Damage.COUNTER_WRONG}, 1),
+    "a share is nonsense": (lambda path: edit(path, {keys.SHARE: b"\x01nonsense"}), {Damage.UNDECODABLE}, 0),
     "a key has no length": (lambda path: edit(path, {b"b": b""}), {Damage.UNDECODABLE}, 0),
 }
 

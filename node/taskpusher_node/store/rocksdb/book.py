@@ -14,6 +14,7 @@ from ...request import REPEAT_WITHIN_MS
 from ...retry import LEASE_EXPIRED, SUCCESS, Kind, result_of
 from ..base import Events, JobView, Pause, Place, Token
 from ..limits import ShutGate
+from ..queues import WHOLE
 from ..tallies import OTHER_QUEUES, Tally, Totals, tally_name
 from . import keys, records, ties
 from .calls import Call, Edit
@@ -45,6 +46,8 @@ class Book:
         self.counts: dict[str, list[int]] = {DEFAULT_QUEUE: records.zero_counts()}
         self.queues: dict[str, QueueRecord] = {DEFAULT_QUEUE: QueueRecord()}
         self.queue_defaults: dict[str, bytes] = {}
+        self.queues_said = 0  # how often something was said of any
+        self.share = WHOLE
         self.holds: dict[str, Pause] = {}
         self.groups = Groups()
         self.calls: dict[bytes, Call] = {}
@@ -163,17 +166,26 @@ class Book:
 
     def set_queue(self, queue: str, record: QueueRecord) -> None:
         """Know the settings of a queue."""
+        self.queues_said += 1
         self.queues[queue] = record
         if record.defaults is not None:
             self.queue_defaults[queue] = record.defaults
         else:
             self.queue_defaults.pop(queue, None)
 
+    def enforce_queue(self, queue: str) -> None:
+        """Let what is said of a queue hold: whether it stands still, and this store's part of its numbers."""
+        record = self.queues[queue]
+        self.lanes.pause(queue, on=record.pause is not None)
+        numbers = self.share.numbers(record.scope, record.concurrency, record.rate, record.per)
+        self.lanes.limit_queue(queue, *numbers)
+
     def forget_queue(self, batch: Batch, queue: str) -> None:
         """Delete a queue that has no jobs."""
         batch.delete(b"q" + queue.encode())
         batch.delete(b"c" + queue.encode())
         batch.delete(keys.queue_gate_key(queue))
+        self.queues_said += 1
         del self.queues[queue]
         self.queue_defaults.pop(queue, None)
         self.counts.pop(queue, None)

@@ -35,7 +35,7 @@ from ..base import (
     Why,
 )
 from ..editing import Change
-from ..queues import NO_SETTINGS, QueueSettings
+from ..queues import NO_SETTINGS, QueueSettings, Share
 from . import disk, followers, keys
 from .arrivals import Arrivals
 from .backup import Backups
@@ -92,10 +92,12 @@ class RocksStore:
         self._pauses = Pauses(book, self._commit)
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
         self.put_new = Arrivals(book, self._commit, self._repeats, max_queues).put_new
-        self._queues = Queues(book, self._commit, self._pauses, max_queues)
+        self._queues = Queues(book, self._commit, self._pauses, max_queues, now_ms)
+        self.take_queue, self.settings_digest = self._queues.take, self._queues.digest
         limits = Limits(book, self._commit, self._pauses, max_pinned)
         self.limits, self.limit, self.limits_known, self.limits_held = limits.all, limits.one, limits.known, limits.held
         self.pin_limit, self.unpin_limit, self.set_queue_limits = limits.pin, limits.unpin, limits.set_queue
+        self.set_share = limits.set_share
         self._listing = Listing(book, self._commit, scan_limit)
         self._prune = Prune(book, self._commit)
         self._reclaiming: asyncio.Future[None] | None = None
@@ -409,6 +411,11 @@ class RocksStore:
         """Return since when the job that waits longest does so."""
         return self._listing.advance_first_waiting()
 
+    @property
+    def share(self) -> Share:
+        """The part of this store in what queues of scope cluster may do."""
+        return self._book.share
+
     def queues(self) -> list[QueueView]:
         """Return every queue."""
         return [view for name in sorted(self._book.queues) if (view := self._queues.view(name)) is not None]
@@ -421,8 +428,7 @@ class RocksStore:
         """Declare a queue by hand, with all its settings."""
         self._commit.check()
         put = self._queues.declare(name, settings, version)
-        if put in (Put.CREATED, Put.SAME):  # in the same turn, and so in one batch
-            await self.set_queue_limits(name, settings.concurrency, settings.rate, settings.per)
+        await self._commit.durable()
         return put
 
     async def delete_queue(self, name: str) -> Changed:

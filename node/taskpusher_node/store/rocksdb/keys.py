@@ -25,8 +25,8 @@
     g id                              a group of errors and how many there are
     n l key                           a limit key: numbers, pinned, bucket, counters; gone when idle and full
     n q name                          the bucket of a queue that has numbers
-    m name                            format, name, store id, key of tokens, opens, boot, draining, clean (only after a
-                                      clean stop), and what a node remembers as memo.NAME
+    m name                            format, name, store id, key of tokens, opens, boot, draining, share in a cluster,
+                                      clean (only after a clean stop), and what a node remembers as memo.NAME
 
 Texts have no control characters, so that 0x00 parts them. t in a listing is when the job became waiting, is due,
 started or ended. A running job keeps its waiting entries in l and r: a claim writes its slot and nothing else, the list
@@ -51,6 +51,7 @@ NAME = b"mname"
 OPENS = b"mopens"
 BOOT = b"mboot"
 DRAINING = b"mdraining"
+SHARE = b"mshare"
 STORE_ID = b"mstore_id"
 TOKEN_KEY = b"mtoken_key"
 CLEAN = b"mclean"

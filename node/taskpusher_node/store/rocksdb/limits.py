@@ -5,7 +5,8 @@ from msgspec import structs
 from taskpusher.job import Limit
 
 from ..limits import LimitView
-from . import keys
+from ..queues import Share
+from . import keys, records
 from .book import Book
 from .commit import Commit
 from .gates import KeyGate
@@ -27,7 +28,15 @@ class Limits:
         self._commit.check()
         record = structs.replace(self._book.queues[name], concurrency=concurrency, rate=rate, per=per)
         self._pauses.put_queue(name, record)
-        self._book.lanes.limit_queue(name, concurrency, rate, per)
+        await self._commit.durable()
+
+    async def set_share(self, share: Share) -> None:
+        """Let this store have another part of the numbers of queues."""
+        self._commit.check()
+        self._book.share = share
+        self._commit.batch().put(keys.SHARE, records.encode(share))
+        for queue in self._book.queues:
+            self._book.enforce_queue(queue)
         self._book.events.woke()
         await self._commit.durable()
 

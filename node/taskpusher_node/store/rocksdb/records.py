@@ -12,7 +12,7 @@ from ... import digests
 from ...grouping import Group
 from ...lifecycle import STATES, Attempt, Head, Progress, State
 from ..base import Pause
-from ..queues import SCOPES
+from ..queues import SCOPES, Share
 
 FORMAT = 1  # of the whole store; a release opens the one before and refuses a newer one
 ATTEMPTS_KEPT = 25
@@ -94,6 +94,7 @@ _head = msgspec.msgpack.Decoder(Head).decode
 _attempt = msgspec.msgpack.Decoder(Attempt).decode
 _accepted = msgspec.msgpack.Decoder(Accepted).decode
 _queue = msgspec.msgpack.Decoder(QueueRecord).decode
+_share = msgspec.msgpack.Decoder(Share).decode
 _hold = msgspec.msgpack.Decoder(Pause).decode
 _closing = msgspec.msgpack.Decoder(Closing).decode
 _key_gate = msgspec.msgpack.Decoder(KeyGateRecord).decode
@@ -139,6 +140,11 @@ def decode_accepted(raw: bytes) -> Accepted:
 def decode_queue(raw: bytes) -> QueueRecord:
     """Read the settings of a queue."""
     return _queue(memoryview(raw)[1:])
+
+
+def decode_share(raw: bytes) -> Share:
+    """Read the part of a store in what its cluster shares."""
+    return _share(memoryview(raw)[1:])
 
 
 def decode_hold(raw: bytes) -> Pause:

@@ -116,11 +116,13 @@ def _bring_back(db: Database) -> None:
 
 
 def _read_queues(book: Book) -> None:
+    share = book.db.get(keys.SHARE)
+    if share is not None:
+        book.share = records.decode_share(share)
     for key, value in book.db.all(b"q"):
         book.set_queue(key[1:].decode(), records.decode_queue(value))
-    for queue, record in book.queues.items():
-        book.lanes.pause(queue, on=record.pause is not None)
-        book.lanes.limit_queue(queue, record.concurrency, record.rate, record.per)
+    for queue in book.queues:
+        book.enforce_queue(queue)
         book.tally(queue)
     book.gates.read_buckets(book.db)
 

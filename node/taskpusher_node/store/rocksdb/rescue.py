@@ -78,6 +78,7 @@ def _take(book: Book, log: Database, batch: Batch, key: bytes, value: bytes) -> 
         book.gates.take_over(keys.gate_name(key), records.decode_key_gate(value))
     elif (
         key[:1] in b"aeoqst"
+        or key == keys.SHARE
         or key.startswith((keys.QUEUE_GATES, keys.MEMO))
         or (key in _KEPT and book.db.peek(key) is None)
     ):

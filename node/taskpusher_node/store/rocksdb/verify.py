@@ -115,6 +115,7 @@ class Walk:
             ord("j"): self._head,
             ord("k"): self._tie,
             ord("l"): self._listed,
+            ord("m"): self._meta,
             ord("n"): self._gate,
             ord("q"): self._queue,
             ord("r"): self._ready,
@@ -268,6 +269,11 @@ class Walk:
 
     def _gate(self, key: bytes, value: bytes) -> list[Mend]:
         self._keys.read(key, value)
+        return []
+
+    def _meta(self, key: bytes, value: bytes) -> list[Mend]:
+        if key == keys.SHARE:
+            records.decode_share(value)
         return []
 
     def _queue(self, key: bytes, value: bytes) -> list[Mend]:

@@ -13,7 +13,7 @@ from .ordering import Ordering
 from .paging import Filtering, FilteringByJob, Moving, Paging
 from .promoting import Expiring, Promoting, TimedPauses
 from .pruning import Pruning
-from .queues import DeletingQueues, Holds, Queues, QueueSettingsKept
+from .queues import DeletingQueues, Holds, Queues, QueueSettingsKept, QueuesOfACluster, Shares
 from .reading import Reading
 from .reopening import Crashing, Reopening
 from .repeating import DeletedUids, IdempotencyKeys, KeptKeys
@@ -55,6 +55,8 @@ SUITE = (
     EditingWhatIsHeld,
     DeletingQueues,
     QueueSettingsKept,
+    QueuesOfACluster,
+    Shares,
     Groups,
     Pruning,
     Queues,

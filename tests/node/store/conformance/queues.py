@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from taskpusher_node.lifecycle import STATES, State
-from taskpusher_node.store.base import Changed, Pause, Put, Verb
-from taskpusher_node.store.queues import QueueSettings
+from taskpusher_node.store.base import Changed, Pause, Put, QueueState, Verb
+from taskpusher_node.store.queues import WHOLE, QueueSettings, Share
 
 from ..bench import NAME, Bench, soon
 
@@ -178,7 +179,7 @@ class QueueSettingsKept:
         await bench.kill_and_reopen()
         view = bench.store.queue("mail")
         assert (view.concurrency, view.rate, view.per, view.scope, view.defaults, view.version) == (
-            3, 10.0, 60.0, "node", b'{"timeout":5}', 1,
+            3, 10.0, 60.0, "node", b'{"timeout":5}', 2,
         )  # fmt: skip
         assert bench.store.queue_defaults == {"mail": b'{"timeout":5}'}
         assert view.pause is not None
@@ -186,7 +187,7 @@ class QueueSettingsKept:
         await bench.kill_and_reopen()
         view = bench.store.queue("mail")
         assert (view.concurrency, view.rate, view.per, view.scope, view.defaults, view.version) == (
-            None, None, 1.0, "cluster", None, 2,
+            None, None, 1.0, "cluster", None, 3,
         )  # fmt: skip
         assert bench.store.queue_defaults == {}
 
@@ -200,11 +201,170 @@ class QueueSettingsKept:
         await bench.kill_and_reopen()
         assert await bench.declare("mail", version=1) is Put.CONFLICT
 
-    async def test_a_pause_makes_no_version(self, bench: Bench):
+    async def test_a_pause_and_its_end_by_hand_make_versions(self, bench: Bench):
         await bench.declare("mail", self.SETTINGS)
         await bench.pause("mail")
+        await bench.pause("mail")  # of the same moment, and so the same
+        assert bench.store.queue("mail").version == 2
         await bench.resume("mail")
-        assert await bench.declare("mail", version=1) is Put.SAME
+        await bench.resume("mail")
+        assert bench.store.queue("mail").version == 3
+        await bench.kill_and_reopen()
+        assert await bench.declare("mail", version=3) is Put.SAME
+
+    async def test_a_pause_that_ends_by_itself_makes_no_version(self, bench: Bench):
+        await bench.pause("mail", bench.now_ms + 100)
+        await bench.promote(100)
+        view = bench.store.queue("mail")
+        assert (view.pause, view.version) == (None, 1)
+        await bench.kill_and_reopen()
+        assert (bench.store.queue("mail").pause, bench.store.queue("mail").version) == (None, 1)
+
+
+class QueuesOfACluster:
+    """What another store of the cluster knows of a queue is taken as a whole where it is newer."""
+
+    STATE = QueueState(3, 10.0, 60.0, "node", b'{"timeout":5}', pause=Pause("ada", 1_000), declared=True, version=7)
+
+    async def test_a_newer_record_takes_the_place_of_all_that_was_said(self, bench: Bench):
+        await bench.declare("mail", QueueSettings(1, defaults=b'{"timeout":9}'))
+        assert await bench.take("mail", self.STATE) is Put.SAME
+        for reopened in (False, True):
+            if reopened:
+                await bench.kill_and_reopen()
+            assert _state(bench, "mail") == self.STATE
+            assert bench.store.queue_defaults == {"mail": b'{"timeout":5}'}
+            await bench.add(queue="mail")
+            assert await bench.claim() == []  # it is paused
+        plain = QueueState(version=8)
+        assert await bench.take("mail", plain) is Put.SAME
+        await bench.kill_and_reopen()
+        assert (_state(bench, "mail"), bench.store.queue_defaults) == (plain, {})
+        assert len(await bench.run_all()) == 2
+
+    async def test_a_queue_that_is_not_there_is_made(self, bench: Bench):
+        assert await bench.take("mail", self.STATE) is Put.CREATED
+        await bench.kill_and_reopen()
+        assert _state(bench, "mail") == self.STATE
+
+    async def test_what_is_older_or_the_same_is_not_taken(self, bench: Bench):
+        await bench.take("mail", self.STATE)
+        for other in (self.STATE, structs.replace(self.STATE, version=6), QueueState(version=1)):
+            assert await bench.take("mail", other) is Put.CONFLICT
+        assert _state(bench, "mail") == self.STATE
+
+    async def test_of_two_records_of_one_version_all_stores_keep_the_same(self, bench: Bench):
+        one, other = QueueState(1, version=7), QueueState(2, version=7)
+        kept = []
+        for first, second in ((one, other), (other, one)):
+            await bench.take(f"mail{len(kept)}", first)
+            await bench.take(f"mail{len(kept)}", second)
+            kept.append(_state(bench, f"mail{len(kept)}"))
+        assert kept[0] == kept[1]
+
+    async def test_the_numbers_of_a_record_hold(self, bench: Bench):
+        await bench.add_many(5)
+        await bench.take("default", QueueState(2, version=7))
+        assert len(await bench.claim(9)) == 2
+        await bench.take("default", QueueState(version=8))
+        assert len(await bench.claim(9)) == 3
+
+    async def test_a_pause_that_is_taken_ends_in_its_time(self, bench: Bench):
+        uid = await bench.add()
+        until_ms = bench.now_ms + 100
+        await bench.take("default", QueueState(pause=Pause("ada", 1, until_ms), version=7))
+        assert until_ms in bench.heard.due
+        assert await bench.claim() == []
+        await bench.promote(100)
+        assert await bench.run_all() == [uid]
+
+    async def test_no_more_queues_are_made_than_may_be(self, bench: Bench):
+        await bench.reopen(max_queues=1)
+        assert await bench.take("mail", self.STATE) is Put.NO_QUEUE
+        assert bench.store.queue("mail") is None
+
+    async def test_stores_that_know_the_same_have_the_same_digest(self, bench: Bench):
+        digest = bench.store.settings_digest()
+        await bench.add(queue="made-by-a-job")
+        assert bench.store.settings_digest() == digest
+        seen = [digest]
+        for change in (
+            bench.declare("mail", self.SETTINGS), bench.declare("mail", self.SETTINGS), bench.pause("mail"),
+            bench.resume("mail"), bench.take("mail", self.STATE), bench.delete_queue("mail"), bench.declare("other"),
+        ):  # fmt: skip
+            await change
+            seen.append(bench.store.settings_digest())
+        assert (seen[6], len(set(seen))) == (digest, len(seen) - 1)
+        await bench.kill_and_reopen()
+        assert bench.store.settings_digest() == seen[-1]
+
+    SETTINGS = QueueSettings(3, 10.0, 60.0, "node", b'{"timeout":5}')
+
+    async def test_the_digest_is_that_of_a_queue_that_goes_on_once_its_pause_is_over(self, bench: Bench):
+        await bench.pause("mail", bench.now_ms + 100)
+        paused = bench.store.settings_digest()
+        bench.now_ms += 99
+        assert bench.store.settings_digest() == paused
+        bench.now_ms += 1
+        over = bench.store.settings_digest()
+        assert over != paused
+        await bench.promote()
+        assert (bench.store.queue("mail").pause, bench.store.settings_digest()) == (None, over)
+
+
+def _state(bench: Bench, name: str) -> QueueState:
+    view = bench.store.queue(name)
+    return QueueState(**{field: getattr(view, field) for field in QueueState.__struct_fields__})
+
+
+class Shares:
+    """A store's part in what its cluster shares."""
+
+    async def test_a_store_that_was_told_nothing_is_the_whole(self, bench: Bench):
+        assert bench.store.share == WHOLE == Share(1, 0.0, 1.0)
+
+    @pytest.mark.parametrize("kill", [False, True])
+    async def test_a_share_is_kept_over_a_restart_and_so_is_what_it_limits(self, bench: Bench, kill: bool):  # noqa: FBT001
+        await bench.declare("default", QueueSettings(10))
+        await soon(bench.store.set_share(Share(4, 0.25, 0.5)))
+        await (bench.kill_and_reopen() if kill else bench.reopen())
+        assert bench.store.share == Share(4, 0.25, 0.5)
+        await bench.add_many(20)
+        assert len(await bench.claim(20)) == Share(4, 0.25, 0.5).concurrency(10) < 10
+        assert bench.store.queue("default").concurrency == 10
+
+    async def test_another_share_holds_at_once(self, bench: Bench):
+        await bench.declare("default", QueueSettings(10))
+        await bench.add_many(20)
+        await soon(bench.store.set_share(Share(2, 0.0, 0.5)))
+        assert len(await bench.claim(20)) == 5
+        woke = bench.heard.woke
+        await soon(bench.store.set_share(WHOLE))
+        assert bench.heard.woke > woke
+        assert len(await bench.claim(20)) == 5
+
+    async def test_settings_that_come_later_are_shared_too(self, bench: Bench):
+        await soon(bench.store.set_share(Share(2, 0.5, 1.0)))
+        await bench.add_many(20)
+        await bench.declare("default", QueueSettings(4))
+        assert len(await bench.claim(20)) == 2
+        await bench.take("default", QueueState(12, version=9))
+        assert len(await bench.claim(20)) == 4
+
+    async def test_a_rate_is_shared_by_the_space(self, bench: Bench):
+        await soon(bench.store.set_share(Share(2, 0.25, 0.75)))
+        await bench.declare("default", QueueSettings(rate=8.0))
+        await bench.add_many(20)
+        assert len(await bench.claim(20)) == 4  # as many as the bucket holds
+        assert await bench.promote() == bench.now_ms + 250
+        await bench.kill_and_reopen()
+        assert await bench.promote() == bench.now_ms + 250
+
+    async def test_a_queue_of_the_node_alone_is_not_shared(self, bench: Bench):
+        await soon(bench.store.set_share(Share(2, 0.0, 0.5)))
+        await bench.declare("default", QueueSettings(10, scope="node"))
+        await bench.add_many(20)
+        assert len(await bench.claim(20)) == 10
 
 
 class DeletingQueues:
