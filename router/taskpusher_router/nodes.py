@@ -185,6 +185,10 @@ class Nodes:
         """Return a member."""
         return self._by_name.get(name)
 
+    def owner(self, affinity: str) -> Node:
+        """Return the member that a text belongs to."""
+        return self._by_name[self.ring.owner(affinity)]
+
     def usable(self) -> list[Node]:
         """Return those that calls may go to; where none is up, all that are not kept out: one may be back."""
         allowed = [node for node in self if node.kept_out is None]

@@ -30,11 +30,16 @@ from taskpusher.settings import Loaded, Setting
 from taskpusher.systemd import ServiceManager
 
 from .api.add import AddApi
+from .api.bulk import BulkApi
 from .api.fanout import Fanout
 from .api.forward import Forward
 from .api.jobs import JobsApi
+from .api.limits import LimitsApi
 from .api.listings import ListingsApi
+from .api.openapi import ContractApi
+from .api.reports import ReportsApi
 from .api.router import OPEN_CHANGES, OPEN_PATHS, RouterApi
+from .api.targets import TargetsApi
 from .config import Config
 from .health import Health
 from .members import Member
@@ -152,16 +157,27 @@ class _Router:
         )
         exposition = Exposition(metrics.collect, self._http_tally.collect)
         suspect = self._health.suspect
-        fanout = Fanout(self._nodes, suspect, timeout_s=config.list_timeout, partial=self._partial)
+        fanout = Fanout(
+            self._nodes,
+            suspect,
+            timeout_s=config.list_timeout,
+            change_timeout_s=config.node_timeout,
+            partial=self._partial,
+        )
         forward = Forward(self._nodes, suspect, timeout_s=config.node_timeout)
         for part in (
             RouterApi(self._status, exposition),
             add,
             JobsApi(forward, self._stop),
             ListingsApi(fanout),
+            BulkApi(fanout),
+            ReportsApi(fanout),
+            TargetsApi(fanout),
+            LimitsApi(fanout, forward),
         ):
             app.add_routes(part.routes())
         app.add_routes(routes(Page()))
+        app.add_routes(ContractApi(forward, app.router).routes())
         return app
 
     async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:

@@ -147,13 +147,18 @@ def of_query(request: web.Request, kind: type[S]) -> S:
 
 async def of_query_or_form(request: web.Request, kind: type[S]) -> S:
     """Return what the query and a form together ask for; raises InvalidField, UnsupportedMediaType."""
+    return _read(await query_and_form(request), kind)
+
+
+async def query_and_form(request: web.Request) -> Pairs:
+    """Return the fields of the query and a form together; raises UnsupportedMediaType."""
     given = pairs(request.rel_url.raw_query_string)
     body = await request.read()
     if body:
         if request.content_type != FORM:
             raise errors.UnsupportedMediaType(f"send the fields in the query, or as a form ({FORM})")
         given += form_pairs(body)
-    return _read(given, kind)
+    return given
 
 
 async def of_query_form_or_json(request: web.Request, kind: type[S]) -> S:

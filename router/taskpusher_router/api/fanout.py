@@ -4,19 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import orjson
 from aiohttp import hdrs, web
 
-from taskpusher import errors, fields
+from taskpusher import errors
 from taskpusher.access import SAFE_METHODS
 from taskpusher.web import caller_of
 
 from ..nodes import Answer, Node, Nodes, NotReached, Unanswered
 from ..placer import RETRY_AFTER_S
-
-_PARTIAL = {"true": True, "1": True, "false": False, "0": False}
+from .query import read_partial, with_query
 
 
 class NodeProblem(errors.Problem):
@@ -43,6 +41,17 @@ class Answers(NamedTuple):
         return {"partial": bool(self.missing), "missing": self.missing}
 
 
+class Read(NamedTuple):
+    """What nodes told, in the order of the members, and what is said of those that did not."""
+
+    by_name: dict[str, Any]
+    missing: dict[str, Any]
+
+    def listed(self, name: str) -> list[Any]:
+        """Return what each node told of this name."""
+        return [told[name] for told in self.by_name.values()]
+
+
 class Fanout:
     """Asks the nodes on behalf of who asks the router. `suspect` hears of nodes that refuse connections."""
 
@@ -52,12 +61,23 @@ class Fanout:
         suspect: Callable[[Node, str], None],
         *,
         timeout_s: float,
+        change_timeout_s: float,
         partial: Counter[str],
     ) -> None:
         self.nodes = nodes
         self._suspect = suspect
         self._partial = partial
         self.timeout_s = timeout_s
+        self._change_timeout_s = change_timeout_s
+
+    async def read_all(self, request: web.Request, *, may_lack: bool = False) -> Read:
+        """Ask every node the same as the router was asked, as far as it is not for the router alone."""
+        partial_ok, pairs = read_partial(request)
+        answers = await self.ask_all(request, with_query(request.rel_url.raw_path, pairs), may_lack=may_lack)
+        self.check(request, answers, partial_ok=partial_ok)
+        for problem in () if answers.given else answers.lacking.values():
+            raise problem
+        return Read({name: orjson.loads(answer.body) for name, answer in answers.given.items()}, answers.told())
 
     async def ask_all(self, request: web.Request, path: str, **options: Any) -> Answers:
         """Ask every node the same."""
@@ -73,16 +93,23 @@ class Fanout:
         body: bytes | None = None,
         sent: Mapping[str, str] | None = None,
     ) -> Answers:
-        """Ask nodes, each by its path, with the method of the request; raises NodeProblem where one says 4xx."""
+        """Ask nodes, each by its path, with the method of the request.
+
+        Raises NodeProblem where one says 4xx, UnknownAtNode where none says whether it made a change.
+        """
         usable = {node.name: node for node in self.nodes.usable()}
         caller = caller_of(request)
+        safe = request.method in SAFE_METHODS
+        default_s = self.timeout_s if safe else self._change_timeout_s
+
+        unknown: list[str] = []
 
         async def one(node: Node, path: str) -> Answer | NodeProblem | None:
             try:
                 answer = await node.call(
-                    hdrs.METH_GET if request.method in SAFE_METHODS else request.method,
+                    hdrs.METH_GET if safe else request.method,
                     path,
-                    timeout_s=timeout_s or self.timeout_s,
+                    timeout_s=timeout_s or default_s,
                     body=body,
                     sent=sent,
                     caller=caller,
@@ -92,6 +119,7 @@ class Fanout:
                 self._suspect(node, str(error))
                 return None
             except Unanswered:
+                unknown.append(node.name)
                 return None
             return _understood(answer)
 
@@ -106,37 +134,28 @@ class Fanout:
                     answers.lacking[name] = answer
                 case NodeProblem():
                     raise answer
+        if unknown and not safe and not answers.given:
+            raise errors.UnknownAtNode(f"{', '.join(unknown)} did not answer: it may have been done")
         return answers
 
     def check(self, request: web.Request, answers: Answers, *, partial_ok: bool = True) -> None:
         """Raise where too little was answered; count what goes out although a node is missing in it."""
         if not answers.missing:
             return
-        if len(answers.missing) == len(self.nodes):
-            raise errors.NodesDown(f"none of the nodes answers: {', '.join(answers.missing)}")
+        self.check_any(answers.missing)
         if not partial_ok or not answers.given:
             raise errors.OwnerDown(f"{', '.join(answers.missing)} did not answer", retry_after_s=RETRY_AFTER_S)
-        self._partial[route_of(request)] += 1
+        self.count_partial(request)
 
+    def check_any(self, missing: list[str]) -> None:
+        """Raise where no node answered at all."""
+        if len(missing) == len(self.nodes):
+            raise errors.NodesDown(f"none of the nodes answers: {', '.join(missing)}")
 
-def read_partial(request: web.Request) -> tuple[bool, fields.Pairs]:
-    """Return whether an answer may lack nodes, and what else the query asks for."""
-    pairs = fields.pairs(request.rel_url.raw_query_string)
-    text = next((text for name, text in pairs if name == "partial"), "true")
-    if text.lower() not in _PARTIAL:
-        raise errors.InvalidField([("partial", "true, or false for no answer where a node does not answer")])
-    return _PARTIAL[text.lower()], [(name, text) for name, text in pairs if name != "partial"]
-
-
-def with_query(path: str, pairs: fields.Pairs) -> str:
-    """Return a path with a query."""
-    return f"{path}?{urlencode(pairs)}" if pairs else path
-
-
-def route_of(request: web.Request) -> str:
-    """Return the path of a request as it is declared, for the metrics."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else ""
+    def count_partial(self, request: web.Request) -> None:
+        """Count an answer that a node is missing in."""
+        resource = request.match_info.route.resource
+        self._partial[resource.canonical if resource is not None else ""] += 1
 
 
 def _understood(answer: Answer) -> Answer | NodeProblem | None:

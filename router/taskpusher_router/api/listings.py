@@ -13,7 +13,8 @@ from taskpusher.uid import name_of
 from taskpusher.web import json_response
 
 from ..merge import BadPage, NodePage, merge, position_of, read
-from .fanout import Answers, Fanout, read_partial, with_query
+from .fanout import Answers, Fanout
+from .query import read_limit, read_partial, take, with_query
 
 PAGE_MAX = 100
 
@@ -76,8 +77,8 @@ class ListingsApi:
     async def _asked(self, request: web.Request, pairs: fields.Pairs) -> _Asked:
         name = request.match_info["state"]
         state = ALSO_CALLED.get(name, name)
-        own, rest = _take(pairs, ("limit", "last_uid"))
-        limit = _limit(own.get("limit"))
+        own, rest = take(pairs, ("limit", "last_uid"))
+        limit = read_limit(own.get("limit"), PAGE_MAX)
         if limit is None:
             rest.append(("limit", own["limit"]))
         after = await self._after(request, state, own["last_uid"]) if "last_uid" in own else None
@@ -102,26 +103,6 @@ class ListingsApi:
         if position is None:
             raise gone
         return position
-
-
-def _take(pairs: fields.Pairs, names: tuple[str, ...]) -> tuple[dict[str, str], fields.Pairs]:
-    """Return the first value of each of these fields, and all else: a second one is for the nodes to refuse."""
-    own: dict[str, str] = {}
-    rest: fields.Pairs = []
-    for name, text in pairs:
-        if name in names and name not in own:
-            own[name] = text
-        else:
-            rest.append((name, text))
-    return own, rest
-
-
-def _limit(text: str | None) -> int | None:
-    """Return how many jobs a page may have; None where the text is not among what nodes take."""
-    if text is None:
-        return PAGE_MAX
-    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(PAGE_MAX)) else 0
-    return limit if 1 <= limit <= PAGE_MAX else None
 
 
 def _share(limit: int, nodes: int) -> int:
