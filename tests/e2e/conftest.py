@@ -6,6 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from .cluster import Cluster
+from .load import Load
 from .processes import NodeProcess, Target
 
 
@@ -29,3 +31,20 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
         yield session
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """Three nodes and two routers, which run."""
+    cluster = Cluster(tmp_path)
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        await cluster.stop()
+
+
+@pytest.fixture
+def load(cluster: Cluster, target: Target) -> Load:
+    """Clients that have not begun yet."""
+    return Load(cluster, target)
