@@ -36,7 +36,9 @@ from .api.forward import Forward
 from .api.jobs import JobsApi
 from .api.limits import LimitsApi
 from .api.listings import ListingsApi
+from .api.nodes import NodesApi
 from .api.openapi import ContractApi
+from .api.queues import QueuesApi
 from .api.reports import ReportsApi
 from .api.router import OPEN_CHANGES, OPEN_PATHS, RouterApi
 from .api.targets import TargetsApi
@@ -48,6 +50,7 @@ from .metrics import RouterMetrics
 from .nodes import KEPT_S, Link, Node, Nodes
 from .pipe import BATCH_BOUNDS, Pipe
 from .placer import Placer
+from .settings import Settings
 from .status import Status
 
 SPARE_FILES = 512  # for connections to nodes
@@ -100,6 +103,7 @@ class _Router:
         self._health = Health(
             self._nodes, every_s=config.health_every, timeout_s=config.health_timeout, went_down=self._went_down
         )
+        self._settings = Settings(self._nodes, every_s=config.health_every, timeout_s=config.node_timeout)
         self._placer = Placer(self._nodes, self._pipe_of, self._health.suspect, timeout_s=config.add_timeout)
         self._reload = Reload(config, self._status, read_settings, self._take_settings, _is_taken)
         self._life = Life(self._status, ServiceManager(os.environ), self._in_words)
@@ -117,7 +121,7 @@ class _Router:
         lag = LoopLag()
         await self._health.look()
         http = await self._start_http(sockets, self._app(lag))
-        background = (self._health, self._membership, lag)
+        background = (self._health, self._settings, self._membership, lag)
         for part in background:
             part.start().add_done_callback(self._ended)
         reload = asyncio.create_task(self._reload.run(self._life.reloading, self._life.reloaded), name="reload")
@@ -174,6 +178,8 @@ class _Router:
             ReportsApi(fanout),
             TargetsApi(fanout),
             LimitsApi(fanout, forward),
+            QueuesApi(fanout, forward, self._settings),
+            NodesApi(fanout, forward),
         ):
             app.add_routes(part.routes())
         app.add_routes(routes(Page()))

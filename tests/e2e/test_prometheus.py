@@ -2,18 +2,19 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from .processes import NodeProcess, until
+from .processes import NodeProcess, RouterProcess, free_port, until
 
 CONFIG = """
 global: {scrape_interval: 200ms, scrape_timeout: 200ms}
 scrape_configs:
 - job_name: taskpusher
-  static_configs: [{targets: ["%s"]}]
+  static_configs: [{targets: %s}]
 """
 QUERIES = (
     "sum by (queue) (rate(taskpusher_jobs_added_total[10s])) > 0",
@@ -26,6 +27,20 @@ QUERIES = (
     "taskpusher_ready == 1",
     "up == 1",
 )
+ROUTER_QUERIES = (
+    'taskpusher_router_node_up{node="n1"} == 1',
+    'taskpusher_router_node_up{node="n2"} == 0',
+    "sum(taskpusher_router_ring_share_ratio) > 0.999",
+    'sum by (node) (rate(taskpusher_router_upstream_requests_total{op="add",result="2xx"}[10s])) > 0',
+    'taskpusher_router_upstream_requests_total{node="n2",result="not_reached"} > 0',
+    "histogram_quantile(0.99, sum by (le, node) (rate(taskpusher_router_upstream_duration_seconds_bucket[10s]))) > 0",
+    "rate(taskpusher_router_coalesced_jobs_sum[10s]) / rate(taskpusher_router_coalesced_jobs_count[10s]) >= 1",
+    "taskpusher_router_unknown_outcomes_total == 0",
+    'taskpusher_router_partial_responses_total{route="/stats"} > 0',
+    "taskpusher_router_membership_last_reload_successful == 1",
+    'rate(taskpusher_http_requests_total{route="/add",status="201"}[10s]) > 0',
+    "count(up == 1) == 2",
+)
 
 
 class Prometheus:
@@ -36,9 +51,10 @@ class Prometheus:
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
 
-    async def start(self, target: str) -> None:
-        """Start it, and wait until it listens."""
-        (self._folder / "prometheus.yml").write_text(CONFIG % target)
+    async def start(self, *urls: str) -> None:
+        """Start it on some daemons, and wait until it listens."""
+        targets = [url.removeprefix("http://") for url in urls]
+        (self._folder / "prometheus.yml").write_text(CONFIG % json.dumps(targets))
         log = self._folder / "log"
         with log.open("wb") as stderr:
             self._process = await asyncio.create_subprocess_exec(
@@ -67,6 +83,14 @@ class Prometheus:
         async with http.post(f"{self.url}/api/v1/query", data={"query": query}) as answer:
             return (await answer.json())["data"]["result"] if answer.status == 200 else []  # 503 until it is ready
 
+    async def answers(self, http: aiohttp.ClientSession, queries: Iterable[str]) -> None:
+        """Wait until each query has an answer."""
+        unanswered = list(queries)
+        async with asyncio.timeout(30):
+            while unanswered:
+                unanswered = [query for query in unanswered if not await self.ask(http, query)]
+                await asyncio.sleep(0.1)
+
 
 @pytest.fixture
 async def prometheus(tmp_path):
@@ -89,13 +113,9 @@ async def test_a_prometheus_scrapes_a_node_under_load_and_its_queries_answer(nod
     await node.start()
     loading = asyncio.create_task(_load(http, node, target.url))
     try:
-        await prometheus.start(node.url.removeprefix("http://"))
-        unanswered = list(QUERIES)
-        async with asyncio.timeout(30):
-            while unanswered and not loading.done():
-                unanswered = [query for query in unanswered if not await prometheus.ask(http, query)]
-                await asyncio.sleep(0.1)
-        assert (unanswered, loading.done()) == ([], False)
+        await prometheus.start(node.url)
+        await prometheus.answers(http, QUERIES)
+        assert not loading.done()
     finally:
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
@@ -104,3 +124,22 @@ async def test_a_prometheus_scrapes_a_node_under_load_and_its_queries_answer(nod
     async with http.get(f"{prometheus.url}/api/v1/targets") as answer:
         [scraped] = (await answer.json())["data"]["activeTargets"]
     assert (scraped["health"], scraped["lastError"]) == ("up", "")
+
+
+async def test_a_prometheus_scrapes_a_router_beside_its_nodes(tmp_path, http, target, prometheus):
+    node = await NodeProcess(tmp_path, "--name=n1").start()
+    (tmp_path / "router").mkdir()
+    members = f"--node=n1={node.url}", f"--node=n2=http://127.0.0.1:{free_port()}"
+    router = await RouterProcess(tmp_path / "router", *members).start()
+    loading = asyncio.create_task(_load(http, router, target.url))
+    try:
+        await prometheus.start(router.url, node.url)
+        async with http.get(f"{router.url}/stats") as answer:
+            assert (await answer.json())["missing"] == ["n2"]
+        await prometheus.answers(http, ROUTER_QUERIES)
+        assert not loading.done()
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        await router.kill()
+        await node.kill()

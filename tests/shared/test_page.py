@@ -19,7 +19,7 @@ UI = Path(taskpusher.__file__).parent / "ui"
 FILES = sorted(path for path in UI.rglob("*") if path.is_file())
 SERVED = [path.relative_to(UI).as_posix() for path in FILES if path.suffix != ".md"]
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-SIZE_MAX = 72 * 1024  # of all of it, compressed as one
+SIZE_MAX = 74 * 1024  # of all of it, compressed as one
 LINES_MAX = 400
 
 # What makes HTML or code of strings, and styles that the policy refuses.
