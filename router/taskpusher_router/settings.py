@@ -82,7 +82,7 @@ class Settings(Background):
             await self.spread([record], behind)
 
     async def _put(self, node: Node, record: Record) -> Answer | None:
-        return await self._call(node, "PUT", f"/cluster/queues/{quote(record['name'])}", orjson.dumps(record))
+        return await self._call(node, "PUT", f"/cluster/queues/{quote(record['name'], safe='')}", orjson.dumps(record))
 
     async def _call(self, node: Node, method: str, path: str, body: bytes | None = None) -> Answer | None:
         """Ask a node; None where it does not do it, which is said once and tried again at the next look."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from aiohttp import hdrs, web
@@ -82,7 +83,9 @@ class QueuesApi:
 
     async def _ask(self, node: Node, name: str) -> Answer | None:
         try:
-            return await node.call("GET", f"/queues/{name}", timeout_s=self._fanout.timeout_s, op="fanout")
+            return await node.call(
+                "GET", f"/queues/{quote(name, safe='')}", timeout_s=self._fanout.timeout_s, op="fanout"
+            )
         except (NotReached, Unanswered):
             return None
 
