@@ -114,6 +114,7 @@
  * @property {string | null} last_uid
  * @property {string | null} scanned_to
  * @property {boolean} partial
+ * @property {string[]} [missing] of a router: the nodes that did not answer
  *
  * @typedef {{done: number, examined: number, last_uid: string | null}} BulkDone
  *

@@ -130,8 +130,9 @@ export class List {
       try {
         rows.changed(uid, await get(`job/${encodeURIComponent(uid)}`, { signal }));
       } catch (error) {
-        if (!(error instanceof Problem) || error.status !== 404) throw error;
-        rows.changed(uid, null);
+        if (!(error instanceof Problem)) throw error;
+        if (error.status === 404) rows.changed(uid, null);
+        else if (error.type !== "owner-down") throw error; // else it is asked again when its node is back
       }
     };
     await Promise.all(unknown.map(([uid]) => ask(uid)));

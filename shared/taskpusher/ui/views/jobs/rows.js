@@ -40,6 +40,7 @@ export class Rows {
    */
   merge(listing, page) {
     const there = new Set(listing.jobs.map(({ uid }) => uid));
+    const missing = new Set(listing.missing); // nodes that told nothing of their jobs
     if (page === this.pages.length - 1 && this.next === null) this._follow(listing);
     const unknown = listing.jobs.filter(({ uid }) => !this.jobs.has(uid));
     for (const job of listing.jobs) {
@@ -51,6 +52,7 @@ export class Rows {
     const first = page === 0 ? null : listing.jobs[0];
     if (last !== undefined && first !== undefined) {
       for (const [uid, job] of this.jobs) {
+        if (missing.has(job.node)) continue;
         const looked_at = (first === null || !this._before(job, first)) && (last === null || !this._before(last, job));
         if (looked_at && !there.has(uid) && !this.gone.has(uid)) this.gone.set(uid, null);
       }
