@@ -209,9 +209,17 @@ async def health_times(
 
 def free_port() -> int:
     """Return a free port that no connection takes by chance while the node is down."""
+    return free_ports(1)[0]
+
+
+def free_ports(n: int) -> list[int]:
+    """Return as many of these, all different."""
     below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(10_000, below), 100):
+    free: list[int] = []
+    for port in random.sample(range(10_000, below), 100 + n):
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
-            return port
+            free.append(port)
+        if len(free) == n:
+            return free
     raise AssertionError("no port is free")

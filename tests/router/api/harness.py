@@ -10,7 +10,7 @@ from taskpusher_router import members
 from taskpusher_router.config import Config
 from taskpusher_router.server import _Router, connect
 
-from ...e2e.processes import NodeProcess, free_port
+from ...e2e.processes import NodeProcess, free_ports
 from ...node.api.harness import Api, Client, running
 
 
@@ -97,7 +97,8 @@ class Cluster:
         node: dict[str, Any] | None = None,
         **settings: object,
     ) -> None:
-        addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
+        ports = free_ports(len(names))
+        addresses = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
         self.nodes: dict[str, Any] = {
             name: (ProcessNode if name in processes else Api)(folder / name, name=name, address=address, **(node or {}))
             for name, address in addresses.items()
