@@ -10,7 +10,8 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import aiohttp
@@ -208,18 +209,16 @@ async def health_times(
 
 
 def free_port() -> int:
-    """Return a free port that no connection takes by chance while the node is down."""
-    return free_ports(1)[0]
-
-
-def free_ports(n: int) -> list[int]:
-    """Return as many of these, all different."""
-    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    free: list[int] = []
-    for port in random.sample(range(10_000, below), 100 + n):
+    """Return a free port that no connection takes by chance while the node is down; never the same one again."""
+    for port in _ports():
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
-            free.append(port)
-        if len(free) == n:
-            return free
+            return port
     raise AssertionError("no port is free")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Return all ports below those that connections take, in an order of this run."""
+    below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    return iter(random.sample(range(10_000, below), below - 10_000))

@@ -10,7 +10,7 @@ from taskpusher_router import members
 from taskpusher_router.config import Config
 from taskpusher_router.server import _Router, connect
 
-from ...e2e.processes import NodeProcess, free_ports
+from ...e2e.processes import NodeProcess, free_port
 from ...node.api.harness import Api, Client, running
 
 
@@ -97,8 +97,7 @@ class Cluster:
         node: dict[str, Any] | None = None,
         **settings: object,
     ) -> None:
-        ports = free_ports(len(names))
-        addresses = {name: f"127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
+        addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
         self.nodes: dict[str, Any] = {
             name: (ProcessNode if name in processes else Api)(folder / name, name=name, address=address, **(node or {}))
             for name, address in addresses.items()
