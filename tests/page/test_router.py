@@ -1,5 +1,8 @@
 """The page of a router: the jobs of all nodes, each of which can be opened and retried, and who did not answer."""
 
+import asyncio
+
+import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
@@ -73,3 +76,39 @@ async def test_a_node_that_does_not_answer_is_named_and_its_jobs_are_not_told_as
     await page.get_by_role("button", name="1 new").click()
     for uid in (*uids, more):
         await expect(row(page, uid)).to_be_visible()
+
+
+async def test_all_jobs_of_all_nodes_are_retried_at_once(pages, node, nodes, target, http):
+    for each in nodes:
+        await failed(http, each, target)
+    page = await pages.open(f"{node.url}/tasks?view=jobs&state=error")
+    await ready(page)
+    for box in await page.get_by_role("row").get_by_role("checkbox").all():
+        await box.check()
+    bar = page.get_by_role("group", name="Selected jobs")
+    await bar.get_by_role("button", name="Retry").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Retry 2 jobs").click()
+    async with asyncio.timeout(20):
+        while set(target.calls.values()) != {2}:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("view", ["errors", "targets", "queues", "limits", "nodes", "add"])
+async def test_every_view_shows_what_all_nodes_have_and_that_one_is_missing(pages, node, nodes, target, http, view):
+    for each in nodes:
+        await failed(http, each, target)
+        await add(http, each, url=f"{target.url}/ok", delay=3600, limit={"key": "k", "concurrency": 1})
+    shown = {
+        "errors": "status 200",
+        "targets": target.url.removeprefix("http://"),
+        "queues": "default",
+        "limits": "k",
+        "nodes": "n2",
+        "add": "URL",
+    }
+    page = await pages.open(f"{node.url}/tasks?view={view}")
+    await ready(page, shown[view])
+    await nodes[1].kill()
+    await expect(page.get_by_role("status").first).to_contain_text("n2 did not answer")
+    await expect(page.locator("main").get_by_text(shown[view]).first).to_be_visible()
+    await picture(page, f"router-{view}")

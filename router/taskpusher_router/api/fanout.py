@@ -113,7 +113,6 @@ class Fanout:
                     body=body,
                     sent=sent,
                     caller=caller,
-                    op="fanout",
                 )
             except NotReached as error:
                 self._suspect(node, str(error))

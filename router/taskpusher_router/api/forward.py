@@ -45,7 +45,6 @@ class Forward:
                 body=body or None,
                 sent={name: request.headers[name] for name in _SENT if name in request.headers},
                 caller=caller_of(request),
-                op="forward",
             )
         except NotReached as error:
             self._suspect(node, str(error))

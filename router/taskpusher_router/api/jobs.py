@@ -11,9 +11,10 @@ from taskpusher.job import WAIT_DEFAULT_S
 from taskpusher.uid import name_of
 
 from ..nodes import Node
-from .forward import Forward
+from .forward import Forward, owner_down
 
 _VERBS = ("retry", "cancel", "run", "complete", "fail", "heartbeat")
+_LOOK_EVERY_S = 1.0  # whether the node is still there
 _WAIT_MAX_S = 86_400.0  # more than any node waits
 
 
@@ -46,7 +47,10 @@ class JobsApi:
         waiting = asyncio.create_task(self._forward.forward(node, request, timeout_s=timeout_s))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            while not (waiting.done() or stopping.done()):
+                await asyncio.wait({waiting, stopping}, timeout=_LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                if not (node.usable or waiting.done()):
+                    raise owner_down(node, "it went away meanwhile")
             if waiting.done():
                 return await waiting
         finally:

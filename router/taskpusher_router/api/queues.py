@@ -83,9 +83,7 @@ class QueuesApi:
 
     async def _ask(self, node: Node, name: str) -> Answer | None:
         try:
-            return await node.call(
-                "GET", f"/queues/{quote(name, safe='')}", timeout_s=self._fanout.timeout_s, op="fanout"
-            )
+            return await node.call("GET", f"/queues/{quote(name, safe='')}", timeout_s=self._fanout.timeout_s)
         except (NotReached, Unanswered):
             return None
 

@@ -5,8 +5,6 @@ import json
 
 import pytest
 
-from taskpusher.access import Role, Token
-
 from ...node.api.harness import error, paths
 from .harness import Cluster, Router
 
@@ -129,6 +127,15 @@ async def test_a_time_to_wait_that_is_none_is_refused_by_the_node(cluster, text)
     assert paths(await cluster.router.ask("GET", f"/job/{uid}/wait?timeout={text}")) == ["timeout"]
 
 
+async def test_who_waits_for_a_job_whose_node_goes_away_is_told(tmp_path, target):
+    async with Cluster(tmp_path, ("n1", "n2"), processes=("n2",), health_timeout=1.0) as cluster:
+        uid = await cluster["n2"].add(f"{target.url}/hang")
+        waiting = asyncio.create_task(cluster.router.ask("GET", f"/job/{uid}/wait?timeout=300"))
+        await cluster.router.until(uid, "running")
+        cluster["n2"].freeze()
+        assert error(await waiting) == (503, "owner-down")
+
+
 async def test_a_router_that_stops_answers_who_waits_with_the_job_as_it_is(cluster, target):
     uid = await cluster["n1"].add(f"{target.url}/hang")
     waiting = asyncio.create_task(cluster.router.get(f"/job/{uid}/wait?timeout=300"))
@@ -137,55 +144,8 @@ async def test_a_router_that_stops_answers_who_waits_with_the_job_as_it_is(clust
     assert (await waiting)["state"] == "running"
 
 
-# -- who may do it
-
-
-@pytest.fixture
-async def locked(tmp_path):
-    """A cluster whose nodes take changes from its router only, which has a token of each role."""
-    tokens = tuple(Token(f"{role} é", role, f"secret-of-{role}") for role in Role)
-    node = {"cluster_token": "the-secret-of-the-cluster"}
-    async with Cluster(tmp_path, ("n1", "n2"), node=node, tokens=tokens, **node) as cluster:
-        yield cluster
-
-
-def of(role):
-    return {"headers": {"Authorization": f"Bearer secret-of-{role}"}}
-
-
-async def test_each_role_may_do_through_a_router_what_it_may_at_a_node(locked):
-    uid = (await locked.router.ask("POST", "/add", json={"url": URL, **LATER}, **of("push"))).body["uid"]
-    assert error(await locked.router.ask("GET", f"/job/{uid}")) == (401, "unauthorized")
-    for role in Role:
-        assert (await locked.router.ask("GET", f"/job/{uid}", **of(role))).status == 200
-    assert error(await locked.router.ask("GET", f"/job/{uid}/why", **of("push"))) == (403, "forbidden")
-    assert error(await locked.router.ask("POST", f"/job/{uid}/cancel", **of("read"))) == (403, "forbidden")
-    assert (await locked.router.ask("POST", f"/job/{uid}/cancel", **of("admin"))).status == 200
-    assert (await locked.router.ask("GET", "/jobs/cancelled", **of("read"))).body["jobs"][0]["uid"] == uid
-
-
-async def test_secrets_are_revealed_to_an_administrator_only(locked):
-    fields = {"url": URL, **LATER, "headers": {"Authorization": "x"}}
-    uid = (await locked.router.ask("POST", "/add", json=fields, **of("admin"))).body["uid"]
-    assert error(await locked.router.ask("GET", f"/job/{uid}?reveal=1", **of("read"))) == (403, "forbidden")
-    job = (await locked.router.ask("GET", f"/job/{uid}?reveal=1", **of("admin"))).body
-    assert job["headers"] == {"Authorization": "x"}
-
-
-async def test_the_token_of_a_call_suffices_without_credentials(locked, target):
-    job = {"url": f"{target.url}/accept"}
-    uid = (await locked.router.ask("POST", "/add", json=job, **of("push"))).body["uid"]
-    async with asyncio.timeout(20):
-        while uid not in target.tokens:
-            await asyncio.sleep(0.01)
-    answer = await locked.router.ask("POST", f"/job/{uid}/complete", headers={"TaskPusher-Token": target.tokens[uid]})
-    assert (answer.status, answer.body["state"]) == (200, "completed")
-    assert error(await locked.router.ask("POST", f"/job/{uid}/fail")) == (403, "forbidden")
-
-
-async def test_a_node_that_does_not_know_the_router_is_no_fault_of_the_client(locked):
-    nodes = f"n1={locked['n1'].url} n2={locked['n2'].url}"
-    async with Router(nodes, cluster_token="another-secret") as router:
-        answer = await router.ask("GET", f"/job/{UNKNOWN}n1")
+async def test_a_node_that_does_not_know_the_router_is_no_fault_of_the_client(tmp_path):
+    async with Cluster(tmp_path, ("n1",), node={"cluster_token": "one"}, cluster_token="another") as cluster:
+        answer = await cluster.router.ask("GET", f"/job/{UNKNOWN}n1")
         assert (error(answer), "cluster_token" in answer.body["detail"]) == ((503, "owner-down"), True)
-        assert error(await router.ask("GET", "/jobs/waiting")) == (502, "nodes-down")
+        assert error(await cluster.router.ask("GET", "/jobs/waiting")) == (502, "nodes-down")
