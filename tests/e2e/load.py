@@ -1,7 +1,7 @@
 """Sixteen clients that add through two routers and keep account, and a reader that holds listings to their word."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 from typing import Self
@@ -15,7 +15,9 @@ from .processes import Target
 CLIENTS = 16
 PAUSE_S = 0.05  # of a client between two adds: the machine has other things to do as well
 AGAIN_S = 0.1
-LINES = 4  # of a client
+LINES = 2  # of a client
+LINE_JOB_S = 0.2  # so that jobs of a line wait for each other on their node
+BACKLOG = 8
 STAYING = 60  # jobs that stay where they are, so that every walk must find them all
 PAGE = 20
 ACKNOWLEDGED = (200, 201)
@@ -94,8 +96,8 @@ class Load:
     def _urls(self) -> list[str]:
         return [router.url for router in self.cluster.routers]
 
-    def _fields(self, add: Add, **fields: object) -> dict[str, object]:
-        return {"url": f"{self.target.url}/ok?n={add.n}", "meta": {"n": add.n}, **fields}
+    def _fields(self, add: Add, path: str = "ok?", **fields: object) -> dict[str, object]:
+        return {"url": f"{self.target.url}/{path}n={add.n}", "meta": {"n": add.n}, **fields}
 
     async def _client(self, number: int) -> None:
         """Add by this router and that: half of the clients what may be anywhere, the others lines and what is once."""
@@ -111,15 +113,21 @@ class Load:
                 await self._until_stored(self._fields(add, idempotency_key=f"once-{add.n}"), add, urls)
 
     async def _lines(self, number: int, urls: Iterator[str]) -> None:
-        """Add jobs of one line and of another, each when the one before is acknowledged."""
-        lines = [f"line-{number}-{n}" for n in range(LINES)]
+        """Add jobs of this line and of that, each when the one before is acknowledged, faster than they run."""
+        lines = [(f"line-{number}-{n}", deque[str](maxlen=BACKLOG)) for n in range(LINES)]
         for n in cycle(range(LINES)):
             if self._over.is_set():
                 break
-            add = self.account.new(lines[n])
-            await self._until_stored(self._fields(add, key=lines[n], ordered=True), add, urls)
-            if add.uid is None:  # what comes behind it could overtake it
-                lines[n] += "-again"
+            line, uids = lines[n]
+            if len(uids) == BACKLOG and not self.target.calls[uids[0]]:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            add = self.account.new(line)
+            await self._until_stored(self._fields(add, f"slow?s={LINE_JOB_S}&", key=line, ordered=True), add, urls)
+            if add.uid is not None:
+                uids.append(add.uid)
+            else:  # what comes behind it could overtake it
+                lines[n] = f"{line}-again", deque(maxlen=BACKLOG)
 
     async def _keyless(self, url: str) -> None:
         """Add a job that may be anywhere; what is refused is not tried again, what is unknown is, by its uid."""
@@ -136,16 +144,17 @@ class Load:
         await asyncio.sleep(PAUSE_S)
 
     async def _until_stored(self, fields: dict[str, object], add: Add, urls: Iterable[str]) -> None:
-        """Add until it is acknowledged: by its uid once a 504 named one, by its idempotency key if it has one."""
+        """Add until it is acknowledged: by its idempotency key if it has one, else by its uid once a 504 named it."""
         for url in urls:
             status, told = await self._add(url, fields)
             if status in ACKNOWLEDGED:
                 add.uid, add.unknown = told["uid"], False
                 break
             if status == 504:
-                self.account.repeated += 1
-                fields["uid"] = told["uid"]
                 add.unknown = True
+                if "idempotency_key" not in fields:
+                    self.account.repeated += 1
+                    fields["uid"] = told["uid"]
             elif status is None:
                 add.unknown = True
                 if "idempotency_key" not in fields and "uid" not in fields:
