@@ -57,7 +57,7 @@ class Load:
         finally:
             await self._http.close()
 
-    async def more(self, n: int = 100) -> None:
+    async def more(self, n: int = 50) -> None:
         """Wait until so many more keyless adds were answered with 201."""
         wanted = self.account.keyless[201] + n
         async with asyncio.timeout(20):

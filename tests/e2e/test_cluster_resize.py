@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .processes import COMMAND
 
-KEYS = 200
+KEYS = 100
 
 
 def moving(old: Path, new: Path, keys: list[str]) -> set[str]:
