@@ -15,20 +15,17 @@ import structlog
 from aiohttp import web
 
 from taskpusher import __version__, errors
-from taskpusher.access import Access
 from taskpusher.clock import unix_ms
-from taskpusher.connections import GuardedRunner, Limits
 from taskpusher.contract import routes
-from taskpusher.exposition import Exposition, HttpTally
-from taskpusher.guard import Guard
+from taskpusher.exposition import Exposition
 from taskpusher.lag import LoopLag
 from taskpusher.life import Life
-from taskpusher.listening import BACKLOG, listen, split_address, url_of
-from taskpusher.origin import Origins
+from taskpusher.listening import listen, url_of
 from taskpusher.page import Page
 from taskpusher.phase import Phase
-from taskpusher.process import allow_files, client_connections, collect_less
+from taskpusher.process import allow_files, collect_less
 from taskpusher.reload import Reload
+from taskpusher.serving import Serving
 from taskpusher.settings import Loaded
 from taskpusher.systemd import ServiceManager
 
@@ -89,7 +86,15 @@ class _Node:
         self._config = config
         self._tell_ready = ready
         self._status = Status()
-        self._access = Access(config.basicauth, config.tokens, config.cluster_token)
+        self._serving = Serving(
+            config,
+            exempt=OPEN_PATHS,
+            by_token=OPEN_CHANGES,
+            translate=store_problem,
+            files=config.concurrency + SPARE_FILES,
+            shutdown_s=SHUTDOWN_S,
+            cluster_token=config.cluster_token,
+        )
         self._runner: HttpRunner | None = None
         self._dispatcher: Dispatcher | None = None
         self._reload = Reload(config, self._status, read_settings, self._take_secrets)
@@ -100,8 +105,6 @@ class _Node:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stalled_at = 0.0
-        self._http: web.AppRunner | None = None
-        self._http_tally = HttpTally()
         self._page = Page()
         self._events = Events(stalled=self._stalled, failed=self._failed)
 
@@ -129,7 +132,7 @@ class _Node:
         # look-ups of names share these threads, and one that hangs must not keep the others from theirs
         threads = ThreadPoolExecutor(config.concurrency + SPARE_THREADS, thread_name_prefix="worker")
         asyncio.get_running_loop().set_default_executor(threads)
-        starting = await self._start_http(sockets, self._starting_app())
+        starting = await self._serving.start(sockets, self._starting_app())
         self._handle_signals()
         store = await RocksStore.open(
             config.store,
@@ -178,7 +181,7 @@ class _Node:
         disk = DiskWatch(store, status, dispatcher.hold, reserve=config.disk_reserve, ballast=config.ballast)
         janitor = Janitor(store, config, status, disk, finish_rate=rates.finished_per_second, now_ms=unix_ms)
         await disk.look()  # before a job can be taken
-        http = await self._start_http(sockets, self._app(store, dispatcher, rates, lag))
+        http = await self._serving.start(sockets, self._app(store, dispatcher, rates, lag))
         rates.start()
         lag.start()
         for task in (dispatcher.start(), scheduler.start(), janitor.start(), disk.start()):
@@ -224,7 +227,7 @@ class _Node:
             slots=slots,
             targets=dispatcher.targets,
             rejected=add.rejected,
-            connections=self._connections,
+            connections=self._serving.connections,
             lag=lag,
             now_ms=unix_ms,
         )
@@ -242,7 +245,7 @@ class _Node:
             NodeApi(store, status, rates, slots, unix_ms),
             ClusterApi(store, config, unix_ms),
             BackupApi(store, config.backup_dir, unix_ms),
-            MetricsApi(Exposition(metrics.collect, self._http_tally.collect)),
+            MetricsApi(Exposition(metrics.collect, self._serving.tally.collect)),
             ContractApi(),
             self._page,
         ):
@@ -256,34 +259,6 @@ class _Node:
         app = web.Application(client_max_size=self._config.max_request_bytes)
         app.add_routes([*routes(HealthApi(self._status)), *routes(self._page), web.route("*", "/{path:.*}", not_yet)])
         return app
-
-    async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
-        config = self._config
-        guard = Guard(
-            self._access,
-            Origins([split_address(config.address)[0]], config.public_url),
-            exempt=OPEN_PATHS,
-            by_token=OPEN_CHANGES,
-            max_in_flight=config.max_in_flight,
-            translate=store_problem,
-            observe=self._http_tally.observe,
-        )
-        limits = Limits(
-            connections=client_connections(config.max_connections, config.concurrency + SPARE_FILES),
-            headers_s=config.header_timeout,
-            min_rate=config.client_min_rate,
-            keepalive_s=config.keepalive,
-        )
-        runner = GuardedRunner(app, guard, limits, shutdown_s=SHUTDOWN_S)
-        await runner.setup()
-        self._http = runner
-        for sock in sockets:
-            await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
-        return runner
-
-    def _connections(self) -> int:
-        server = self._http.server if self._http is not None else None
-        return len(server.connections) if server is not None else 0
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -329,7 +304,7 @@ class _Node:
         self._hurry.set()
 
     def _take_secrets(self, config: Config) -> None:
-        self._access.replace(config.basicauth, config.tokens, config.cluster_token)
+        self._serving.access.replace(config.basicauth, config.tokens, config.cluster_token)
         self._alerts.url = config.alert_url
         if self._runner is not None:
             self._runner.signing_keys = parse_secrets(config.signing_secrets)

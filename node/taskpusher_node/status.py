@@ -1,35 +1,19 @@
 """What a node says of itself at /ready: its phase, why, and whether it takes jobs."""
 
-from taskpusher.phase import Phase
+from taskpusher.phase import Condition, Phase
 
 _TAKES_ADDS = frozenset({Phase.READY, Phase.STOPPING})
 
 
-class Status:
+class Status(Condition):
     """The phase and its reason. The server sets start and stop, the store's troubles and a drain come on top."""
 
     def __init__(self) -> None:
-        self.base = Phase.STARTING
-        self.draining = False
+        super().__init__()
         self.stalled = False
         self.disk_low: str | None = None  # a sentence
-        self.failure: str | None = None
         self.name: str | None = None
         self.store_id: str | None = None
-        self._warnings: dict[str, str] = {}  # by topic
-
-    def warn(self, topic: str, text: str) -> None:
-        """Say something that a person must look at, though the node goes on; the newest of a topic stands."""
-        self._warnings[topic] = text
-
-    def all_clear(self, topic: str) -> None:
-        """Take back what was said of a topic."""
-        self._warnings.pop(topic, None)
-
-    @property
-    def warnings(self) -> dict[str, str]:
-        """What a person must look at, by topic."""
-        return dict(self._warnings)
 
     @property
     def phase(self) -> Phase:

@@ -12,20 +12,17 @@ import structlog
 from aiohttp import web
 
 from taskpusher import __version__
-from taskpusher.access import Access
-from taskpusher.connections import GuardedRunner, Limits
 from taskpusher.contract import routes
-from taskpusher.exposition import Exposition, HttpTally
-from taskpusher.guard import Guard
+from taskpusher.exposition import Exposition
 from taskpusher.histogram import Histogram
 from taskpusher.lag import LoopLag
 from taskpusher.life import Life
-from taskpusher.listening import BACKLOG, listen, split_address, url_of
-from taskpusher.origin import Origins
+from taskpusher.listening import listen, url_of
 from taskpusher.page import Page
 from taskpusher.phase import Phase
-from taskpusher.process import allow_files, client_connections, collect_less
+from taskpusher.process import allow_files, collect_less
 from taskpusher.reload import Reload, is_secret
+from taskpusher.serving import Serving
 from taskpusher.settings import Loaded, Setting
 from taskpusher.systemd import ServiceManager
 
@@ -92,7 +89,14 @@ class _Router:
         self._config = config
         self._tell_ready = ready
         self._status = Status()
-        self._access = Access(config.basicauth, config.tokens)
+        self._serving = Serving(
+            config,
+            exempt=OPEN_PATHS,
+            by_token=OPEN_CHANGES,
+            translate=lambda _: None,
+            files=SPARE_FILES,
+            shutdown_s=SHUTDOWN_S,
+        )
         self._membership = Membership(config, self._take_members, self._warn)
         self._link = Link(http, config.cluster_token)
         self._nodes = Nodes(self._membership.members, self._link)
@@ -108,8 +112,6 @@ class _Router:
         self._reload = Reload(config, self._status, read_settings, self._take_settings, _is_taken)
         self._life = Life(self._status, ServiceManager(os.environ), self._in_words)
         self._stop = asyncio.Event()
-        self._http_tally = HttpTally()
-        self._runner: web.AppRunner | None = None
 
     async def run(self) -> int:
         """Listen, ask the nodes how they are, run until a signal."""
@@ -120,7 +122,7 @@ class _Router:
         self._life.start()
         lag = LoopLag()
         await self._health.look()
-        http = await self._start_http(sockets, self._app(lag))
+        http = await self._serving.start(sockets, self._app(lag))
         background = (self._health, self._settings, self._membership, lag)
         for part in background:
             part.start().add_done_callback(self._ended)
@@ -156,10 +158,10 @@ class _Router:
             rejected=add.rejected,
             partial=self._partial,
             membership_ok=lambda: self._membership.ok,
-            connections=self._connections,
+            connections=self._serving.connections,
             lag=lag,
         )
-        exposition = Exposition(metrics.collect, self._http_tally.collect)
+        exposition = Exposition(metrics.collect, self._serving.tally.collect)
         suspect = self._health.suspect
         fanout = Fanout(
             self._nodes,
@@ -186,34 +188,6 @@ class _Router:
         app.add_routes(ContractApi(forward, app.router).routes())
         return app
 
-    async def _start_http(self, sockets: list[socket.socket], app: web.Application) -> web.AppRunner:
-        config = self._config
-        guard = Guard(
-            self._access,
-            Origins([split_address(config.address)[0]], config.public_url),
-            exempt=OPEN_PATHS,
-            by_token=OPEN_CHANGES,
-            max_in_flight=config.max_in_flight,
-            translate=lambda _: None,
-            observe=self._http_tally.observe,
-        )
-        limits = Limits(
-            connections=client_connections(config.max_connections, SPARE_FILES),
-            headers_s=config.header_timeout,
-            min_rate=config.client_min_rate,
-            keepalive_s=config.keepalive,
-        )
-        runner = GuardedRunner(app, guard, limits, shutdown_s=SHUTDOWN_S)
-        await runner.setup()
-        self._runner = runner
-        for sock in sockets:
-            await web.SockSite(runner, sock.dup(), backlog=BACKLOG).start()
-        return runner
-
-    def _connections(self) -> int:
-        server = self._runner.server if self._runner is not None else None
-        return len(server.connections) if server is not None else 0
-
     def _pipe_of(self, node: Node) -> Pipe:
         pipe = self._pipes.get(node)
         if pipe is None:
@@ -238,7 +212,7 @@ class _Router:
 
     def _take_settings(self, config: Config) -> None:
         self._membership.reload(config)
-        self._access.replace(config.basicauth, config.tokens)
+        self._serving.access.replace(config.basicauth, config.tokens)
         self._link.token = config.cluster_token
 
     def _warn(self, topic: str, text: str | None) -> None:

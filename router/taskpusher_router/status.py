@@ -1,32 +1,21 @@
 """What a router says of itself at /ready: it is ready when one of its nodes is."""
 
-from taskpusher.phase import Phase
+from taskpusher.phase import Condition, Phase
 
 from .nodes import Nodes
 
 
-class Status:
+class Status(Condition):
     """The phase and its reason; the server sets start and stop, the rest is how the nodes are."""
 
     def __init__(self) -> None:
-        self.base = Phase.STARTING
-        self.draining = False
-        self.failure: str | None = None
+        super().__init__()
         self.nodes: Nodes | None = None
-        self._warnings: dict[str, str] = {}  # by topic
-
-    def warn(self, topic: str, text: str) -> None:
-        """Say something that a person must look at, though the router goes on; the newest of a topic stands."""
-        self._warnings[topic] = text
-
-    def all_clear(self, topic: str) -> None:
-        """Take back what was said of a topic."""
-        self._warnings.pop(topic, None)
 
     @property
     def warnings(self) -> dict[str, str]:
         """What a person must look at, by topic: also every node that is not up, or kept out."""
-        told = dict(self._warnings)
+        told = super().warnings
         for node in self.nodes or ():
             if node.kept_out is not None:
                 told[f"node {node.name}"] = f"kept out: {node.kept_out}"

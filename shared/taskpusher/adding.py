@@ -4,13 +4,15 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Raw
 
 from . import __version__, codec, errors, headers
+from .fields import FORM, Pairs, check_no_query, form_pairs, pairs
 
 NDJSON = "application/x-ndjson"
 ADDS = "application/vnd.taskpusher.adds+json"  # by which a router hands on many adds, each in an envelope
@@ -28,7 +30,48 @@ Store = Callable[[list[bytes]], Awaitable[list[dict[str, Any]]]]
 """Stores each of some jobs on its own merits; returns a result for each, in order."""
 
 
-def whole(request: web.Request, max_bytes: int) -> bytes:
+class Kind(Enum):
+    """What a request to add may hold, and what it is given on as."""
+
+    LINES = auto()  # NDJSON, unread
+    FORM = auto()  # (query, body)
+    ONE = auto()  # the JSON of one job
+    MANY = auto()  # the parts of an array, unread
+    HANDED = auto()  # the JSON of many adds that a router hands on
+
+
+async def given(request: web.Request, keys: Sequence[str], max_bytes: int) -> tuple[Kind, Any]:
+    """Return what kind of an add a request is, and its body; raises what is wrong with it as a whole."""
+    content_type = request.content_type
+    if content_type == NDJSON:
+        check_no_query(request)
+        refuse_header(keys)
+        return Kind.LINES, None
+    body = _whole(request, max_bytes) if request.content.is_eof() else await _read(request, max_bytes)
+    query = request.rel_url.raw_query_string
+    if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
+        return Kind.FORM, (query, b"")
+    if content_type == "application/json":
+        check_no_query(request)
+        if body.lstrip()[:1] != b"[":
+            return Kind.ONE, body
+        refuse_header(keys)
+        return Kind.MANY, parse_list(body)
+    if content_type == FORM:
+        return Kind.FORM, (query, body)
+    if content_type == ADDS:
+        check_no_query(request)
+        refuse_header(keys)
+        return Kind.HANDED, body
+    raise errors.UnsupportedMediaType(MEDIA_RULE)
+
+
+def form_of(query: str, body: bytes) -> Pairs:
+    """Return the fields of a query and a form together; raises Malformed."""
+    return pairs(query) + form_pairs(body) if body else pairs(query)
+
+
+def _whole(request: web.Request, max_bytes: int) -> bytes:
     """Return a body that has come to its end: most have before their handler begins, and so cost no waiting."""
     body: bytes = request.content.read_nowait()
     if len(body) > max_bytes:
@@ -36,7 +79,7 @@ def whole(request: web.Request, max_bytes: int) -> bytes:
     return body
 
 
-async def read(request: web.Request, max_bytes: int) -> bytes:
+async def _read(request: web.Request, max_bytes: int) -> bytes:
     """Return a body when it has come to its end; `max_bytes` is what the application is bounded by."""
     try:
         return await request.read()

@@ -7,28 +7,25 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Raw
 
 from taskpusher import errors, fields, headers
 from taskpusher import uid as uids
 from taskpusher.adding import (
     ADDS,
-    MEDIA_RULE,
     NDJSON,
+    Kind,
     add_lines,
     check_count,
+    form_of,
+    given,
     good_trace,
     header_keys,
-    parse_list,
-    read,
-    refuse_header,
     status_of_many,
     trace_of,
-    whole,
 )
 from taskpusher.contract import Text, operation
-from taskpusher.fields import check_no_query, form_pairs, pairs
 from taskpusher.phase import Phase
 from taskpusher.web import json_response
 
@@ -89,29 +86,17 @@ class AddApi:
         try:
             self._check_accepting()
             trace = trace_of(request)
-            query, most = request.rel_url.raw_query_string, self._config.max_request_bytes
             keys = header_keys(request)
-            content_type = request.content_type
-            if content_type == NDJSON:
-                check_no_query(request)
-                refuse_header(keys)
-                return await self._add_lines(request, trace)
-            body = whole(request, most) if request.content.is_eof() else await read(request, most)
-            if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
-                return await self._add_one(parse_form(pairs(query)), trace, keys)
-            if content_type == "application/json":
-                check_no_query(request)
-                if body.lstrip()[:1] == b"[":
-                    refuse_header(keys)
-                    return await self._add_many(parse_list(body), trace)
+            kind, body = await given(request, keys, self._config.max_request_bytes)
+            if kind is Kind.ONE:
                 return await self._add_one(parse_json(body), trace, keys)
-            if content_type == fields.FORM:
-                return await self._add_one(parse_form(pairs(query) + form_pairs(body)), trace, keys)
-            if content_type == ADDS:
-                check_no_query(request)
-                refuse_header(keys)
+            if kind is Kind.FORM:
+                return await self._add_one(parse_form(form_of(*body)), trace, keys)
+            if kind is Kind.MANY:
+                return await self._add_many(body, trace)
+            if kind is Kind.HANDED:
                 return await self._add_batch(parse_envelopes(body))
-            raise errors.UnsupportedMediaType(MEDIA_RULE)
+            return await self._add_lines(request, trace)
         except errors.Problem as problem:
             self.rejected[problem.type] += 1
             raise

@@ -2,27 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from msgspec import Raw
 
-from taskpusher import codec, errors, fields
+from taskpusher import codec, errors
 from taskpusher.adding import (
     MEDIA_RULE,
-    NDJSON,
+    Kind,
     add_lines,
     check_count,
+    form_of,
+    given,
     header_keys,
-    parse_list,
-    read,
-    refuse_header,
     status_of_many,
     trace_of,
-    whole,
 )
-from taskpusher.fields import check_no_query, form_pairs, pairs
 from taskpusher.web import document_response, json_response
 
 from .. import placing
@@ -60,26 +57,18 @@ class AddApi:
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
         trace = trace_of(request)
-        query, most = request.rel_url.raw_query_string, self._config.max_request_bytes
         keys = header_keys(request)
-        content_type = request.content_type
-        if content_type == NDJSON:
-            check_no_query(request)
-            refuse_header(keys)
-            return await self._add_lines(request, trace)
-        body = whole(request, most) if request.content.is_eof() else await read(request, most)
-        if not body and (query or hdrs.CONTENT_TYPE not in request.headers):
-            return await self._add_one(_form(pairs(query), query, trace, keys))
-        if content_type == "application/json":
-            check_no_query(request)
-            if body.lstrip()[:1] == b"[":
-                refuse_header(keys)
-                return await self._add_many(parse_list(body), trace)
+        kind, body = await given(request, keys, self._config.max_request_bytes)
+        if kind is Kind.ONE:
             return await self._add_one(asked_of(placing.of_json(body, keys), "json", body, trace, keys))
-        if content_type == fields.FORM:
-            given = pairs(query) + form_pairs(body)
-            text = "&".join(part for part in (query, body.decode()) if part)
-            return await self._add_one(_form(given, text, trace, keys))
+        if kind is Kind.FORM:
+            place = placing.of_form(form_of(*body), keys)
+            text = "&".join(part for part in (body[0], body[1].decode()) if part)
+            return await self._add_one(asked_of(place, "form", codec.to_json(text), trace, keys))
+        if kind is Kind.MANY:
+            return await self._add_many(body, trace)
+        if kind is Kind.LINES:
+            return await self._add_lines(request, trace)
         raise errors.UnsupportedMediaType(MEDIA_RULE)
 
     async def _add_one(self, asked: Asked) -> web.Response:
@@ -116,10 +105,6 @@ class AddApi:
         """Return the answer that tells a node's problem as the node's own would."""
         self.rejected[str(document.get("type"))] += 1
         return document_response(document, RETRY_AFTER_S if document["status"] in _LATER else None)
-
-
-def _form(given: fields.Pairs, text: str, trace: Trace, keys: Sequence[str]) -> Asked:
-    return asked_of(placing.of_form(given, keys), "form", codec.to_json(text), trace, keys)
 
 
 def _told(handed: Handed) -> dict[str, Any]:

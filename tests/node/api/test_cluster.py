@@ -175,7 +175,7 @@ async def test_one_queue_too_many_is_refused(tmp_path):
 
 
 async def test_records_are_shown_to_an_administrator_and_a_router_only(api):
-    api.node._access.replace(None, [Token(role, role, f"of-{role}") for role in Role], "of-the-cluster")
+    api.node._serving.access.replace(None, [Token(role, role, f"of-{role}") for role in Role], "of-the-cluster")
     statuses = {}
     for secret in (*Role, "the-cluster"):
         answer = await api.ask("GET", "/cluster/queues", headers={"Authorization": f"Bearer of-{secret}"})

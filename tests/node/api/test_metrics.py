@@ -222,7 +222,7 @@ async def test_hostile_paths_and_methods_are_one_route(api, monkeypatch, guarded
 
 async def test_every_route_fits_beside_hostile_queues(api):
     await _add_to_queues(api, HOSTILE)
-    for resource in api.node._http.app.router.resources():
+    for resource in api.node._serving._runner.app.router.resources():
         for route in resource:
             path = resource.canonical.replace("{", "").replace("}", "")
             if path not in ("/drain", "/backup"):

@@ -28,7 +28,7 @@ async def locked(tmp_path, monkeypatch):
     apps: list[web.Application] = []
     async with Api(tmp_path) as api:
         api.app = apps[-1]
-        api.node._access.replace("joe:secret", [Token(role, role, secret) for role, secret in SECRETS.items()])
+        api.node._serving.access.replace("joe:secret", [Token(role, role, secret) for role, secret in SECRETS.items()])
         yield api
 
 
@@ -131,7 +131,7 @@ async def test_the_public_url_is_a_name_and_an_origin_of_the_node(tmp_path):
 
 async def test_a_node_with_a_cluster_token_takes_changes_from_routers_only(locked, target):
     tokens = [Token(role, role, secret) for role, secret in SECRETS.items()]
-    locked.node._access.replace("joe:secret", tokens, "of-the-cluster")
+    locked.node._serving.access.replace("joe:secret", tokens, "of-the-cluster")
     router = {"Authorization": "Bearer of-the-cluster", "TaskPusher-Caller": "J%C3%B6", "TaskPusher-Role": "admin"}
     for method, path in _routes(locked.app):
         if (method, path) in BY_TOKEN | OPEN or method in ("GET", "HEAD"):
@@ -150,7 +150,7 @@ async def test_a_node_with_a_cluster_token_takes_changes_from_routers_only(locke
 
 
 async def test_the_token_of_a_call_suffices_beside_a_cluster_token(locked, target):
-    locked.node._access.replace(None, (), "of-the-cluster")
+    locked.node._serving.access.replace(None, (), "of-the-cluster")
     router = {"Authorization": "Bearer of-the-cluster"}
     added = await locked.ask("POST", "/add", data={"url": f"{target.url}/accept"}, headers=router)
     async with asyncio.timeout(20):
