@@ -9,8 +9,8 @@ from pathlib import Path
 from click.testing import CliRunner
 from openapi_spec_validator import validate
 
+from taskpusher import serving
 from taskpusher.connections import GuardedRunner
-from taskpusher_node import server
 from taskpusher_node.api import shapes
 from taskpusher_node.api.openapi import DOCUMENT
 from taskpusher_node.cli import openapi
@@ -40,7 +40,7 @@ async def test_every_route_is_in_the_document_and_nothing_else(tmp_path, monkeyp
         (method.upper(), path) for path, operations in json.loads(DOCUMENT)["paths"].items() for method in operations
     }
     apps = []
-    monkeypatch.setattr(server, "GuardedRunner", lambda app, *a, **b: GuardedRunner(apps.append(app) or app, *a, **b))
+    monkeypatch.setattr(serving, "GuardedRunner", lambda app, *a, **b: GuardedRunner(apps.append(app) or app, *a, **b))
     async with Api(tmp_path):
         routes = apps[-1].router.routes()
     routed = {(route.method, route.resource.canonical) for route in routes if route.method != "HEAD"}

@@ -103,7 +103,7 @@ async def test_a_stalled_or_failed_node_says_so(api):
 
 async def test_while_the_store_is_opened_only_health_ready_and_the_page_answer(api):
     sock = socket.create_server(("127.0.0.1", 0))
-    runner = await api.node._start_http([sock], api.node._starting_app())
+    runner = await api.node._serving.start([sock], api.node._starting_app())
     async with aiohttp.ClientSession(f"http://127.0.0.1:{sock.getsockname()[1]}") as http:
         for method, path in [("POST", "/add"), ("GET", "/stats"), ("GET", "/x"), ("PUT", "/x/y")]:
             async with http.request(method, path) as answer:
