@@ -101,11 +101,11 @@ class Placer:
     async def _to_any(self, asked: Asked) -> Handed:
         refused: _NotTaken | None = None
         for node in self._candidates():
+            if refused is not None:
+                self.retries["next_node"] += 1
             try:
                 return await self._hand_over(node, uids.mint(node.name), asked)
             except _NotTaken as error:
-                if refused is not None or not node.up:
-                    self.retries["next_node"] += 1
                 refused = error
         raise refused or errors.OwnerDown("no node takes jobs at the moment", retry_after_s=RETRY_AFTER_S)
 
@@ -114,11 +114,11 @@ class Placer:
         order = self._nodes.ring.order(uids.mint("x")[: uids.ID_DIGITS])
         taking, passed = False, []
         for name in order:  # mostly the first one is it, and the others are not looked for
-            node = self._nodes[name]
-            if node.takes_new:
+            node = self._nodes.get(name)  # none: it has left while another was asked
+            if node is not None and node.takes_new:
                 taking = True
                 yield node
-            else:
+            elif node is not None:
                 passed.append(node)
         if not taking:
             yield from [node for node in passed if node.takes_its_own] or filter(self._may_be_back, passed)

@@ -97,6 +97,18 @@ async def test_an_owner_that_stops_keeps_the_jobs_of_its_keys_for_its_next_start
                 await router.placer.add(asked(key="k"))
 
 
+async def test_nodes_that_leave_the_cluster_while_another_is_asked_are_passed(nodes):
+    async with cluster(*nodes) as router:
+        for node in nodes:
+
+            def leave(_, staying=node.member):
+                router.nodes.replace([staying])
+                return problem(errors.Stalled)
+
+            node.behave = leave
+        assert (await router.placer.add(asked())).error["type"] == "stalled"
+
+
 async def test_where_none_is_up_all_are_tried(nodes):
     async with cluster(*nodes) as router:
         for node in router.nodes:
