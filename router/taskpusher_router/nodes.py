@@ -65,6 +65,7 @@ class Node:
         self.up = False
         self.kept_out: str | None = None  # a sentence: why nothing may be sent to it
         self.ready: dict[str, Any] | None = None
+        self.phase: Phase | None = None  # the one that it last told, None where it told none that is known
         self.results: Counter[tuple[str, str]] = Counter()  # (op, result) -> calls
         self.durations = Histogram()
         self._link = link
@@ -81,12 +82,6 @@ class Node:
         return self.up and self.kept_out is None
 
     @property
-    def phase(self) -> Phase | None:
-        """The phase that it last told, None where it told none that is known."""
-        told = (self.ready or {}).get("state")
-        return Phase(told) if told in tuple(Phase) else None
-
-    @property
     def takes_new(self) -> bool:
         """Whether work that may go to any node goes to it: not while it drains, stops or lacks disk."""
         return self.usable and self.phase is Phase.READY
@@ -100,6 +95,8 @@ class Node:
         """It said how it is; returns whether it was down."""
         came_up, self.up = not self.up, True
         self.ready, self._misses = ready, 0
+        told = ready.get("state")
+        self.phase = Phase(told) if told in tuple(Phase) else None
         return came_up
 
     def missed(self) -> bool:
