@@ -129,6 +129,10 @@ class Server(Process):
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:200]!r}")
         return json.loads(content)
 
+    def behind_cpu_s(self) -> float:
+        """Return the CPU time of the servers that it hands its work on to."""
+        return 0.0
+
     def states(self) -> dict[str, int]:
         """Return how many jobs are in each state, by the server's own counters."""
         states: dict[str, int] = self.call("GET", "/stats")["states"]
@@ -184,13 +188,17 @@ def user_s_of_others(cores: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def start_node(folder: Path, *, concurrency: int, core: int | None = None, command: str | None = None) -> Server:
+def start_node(
+    folder: Path, *, concurrency: int, core: int | None = None, command: str | None = None, name: str | None = None
+) -> Server:
     """Start TaskPusher on the store of this folder, made where there is none; its log goes to a file, as in use.
 
-    `command` is the `taskpusher` of another version.
+    `command` is the `taskpusher` of another version; `name` is the store's.
     """
     port = free_port()
     settings = ["--address", f"{LOOPBACK}:{port}", "--store", str(folder / "store")]
+    if name is not None:
+        settings += ["--name", name]
     line = [command or taskpusher_command(), *settings, "--concurrency", str(concurrency)]
     return Server(line, folder / "node.log", port, core)
 

@@ -11,6 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 from backlog import Backlog
+from listing import Pages
 from load import find_nginx, find_wrk
 from scenarios import BARE, BEFORE, PRODUCT, Sample, Scenario
 from together import Waiting
@@ -88,10 +89,7 @@ def scenario_figures(scenario: Scenario, samples: dict[str, list[Sample]]) -> li
     quiet = _quiet(samples[PRODUCT] + samples[BARE])
     figures = [Figure(f"{scenario.title} / bare aiohttp", shares, scenario.floor, quiet=quiet)]
     if BEFORE in samples:
-        pairs = zip(samples[PRODUCT], samples[BEFORE], strict=True)
-        more = [now.cpu_us / before.cpu_us for now, before in pairs]
-        quiet = _quiet(samples[PRODUCT] + samples[BEFORE])
-        figures.append(Figure(f"{scenario.title}, CPU / before", more, MORE_CPU, at_most=True, quiet=quiet))
+        figures.append(_by_cpu(f"{scenario.title}, CPU / before", samples[PRODUCT], samples[BEFORE], MORE_CPU))
     return figures
 
 
@@ -154,6 +152,55 @@ def together_table(jobs: int, runs: dict[str, list[Waiting]]) -> str:
     memory = "; ".join(f"{kind} {spread([run.memory_mb for run in found])} MB" for kind, found in runs.items())
     drains = {kind: [run.drain for run in found] for kind, found in runs.items()}
     return table(name, drains) + f"\n  memory over empty: {memory}"
+
+
+def run_figures(lone: list[Sample], over_1: list[Sample], over_2: list[Sample]) -> list[Figure]:
+    """Return what a router, and a second node behind it, may cost."""
+    return [
+        _by_cpu("add and run: router and node / lone node, CPU", over_1, lone, 1.5),
+        _by_cpu("add and run: over two nodes / over one, CPU", over_2, over_1, 1.15),
+    ]
+
+
+def coalescing_figures(coalesced: list[Sample], one_to_one: list[Sample]) -> list[Figure]:
+    """Return what coalescing has to save, of router and node together and of the router alone."""
+    quiet = _quiet(coalesced + one_to_one)
+    pairs = list(zip(one_to_one, coalesced, strict=True))
+    return [
+        Figure("adds: one-to-one / coalesced, CPU", [a.cpu_us / b.cpu_us for a, b in pairs], 2.5, quiet=quiet),
+        Figure("the same, CPU of the router alone", [a.front_us / b.front_us for a, b in pairs], 2.5, quiet=quiet),
+    ]
+
+
+def routed_table(name: str, samples: dict[str, list[Sample]]) -> str:
+    """Return the figures of variants, some of which are several processes."""
+    fronts = "; ".join(f"{variant} {spread([s.front_us for s in found], 1)}" for variant, found in samples.items())
+    return table(name, samples) + f"\n  CPU us/job of the process that clients talk to: {fronts}"
+
+
+def listing_figures(nodes: int, one: list[Pages], merged: list[Pages]) -> list[Figure]:
+    """Return what a page of many nodes may take."""
+    quiet = all(pages.others <= QUIET for pages in one + merged)
+    pairs = list(zip(merged, one, strict=True))
+    times, cpus = [a.ms / b.ms for a, b in pairs], [a.cpu_us / b.cpu_us for a, b in pairs]
+    return [
+        Figure(f"a page of {nodes} nodes / of one, time", times, 6, at_most=True, quiet=quiet),
+        Figure(f"a page of {nodes} nodes / of one, CPU", cpus, 10, at_most=True, quiet=quiet),
+    ]
+
+
+def listing_table(name: str, walks: dict[str, list[Pages]]) -> str:
+    """Return the figures of walks."""
+    lines = [f"{name:26}{'ms/page':>26}{'CPU us/page':>22}"]
+    for variant, found in walks.items():
+        ms, cpu_us = spread([pages.ms for pages in found], 2), spread([pages.cpu_us for pages in found])
+        lines.append(f"  {variant:24}{ms:>26}{cpu_us:>22}")
+    return "\n".join(lines)
+
+
+def _by_cpu(name: str, samples: list[Sample], others: list[Sample], bound: float) -> Figure:
+    ratios = [a.cpu_us / b.cpu_us for a, b in zip(samples, others, strict=True)]
+    return Figure(name, ratios, bound, at_most=True, quiet=_quiet(samples + others))
 
 
 def machine() -> dict[str, str]:

@@ -58,9 +58,10 @@ class Sample:
     """What one run gave."""
 
     rate: float  # jobs a second
-    cpu_us: float  # of the server's process, a job
+    cpu_us: float  # of the server, a job; of all its processes
     busy: float  # share of its core that the server used
     others: float  # share of the two cores that went to processes that are none of ours
+    front_us: float  # as cpu_us, of the one process that clients talk to
     faults: tuple[str, ...] = ()
 
     def with_faults(self, faults: list[str]) -> "Sample":
@@ -72,15 +73,20 @@ def run_once(scenario: Scenario, variant: str, setting: Setting) -> Sample:
     """Run a scenario against a fresh server and check that what was counted is what happened."""
     with TemporaryDirectory(dir=setting.folder) as folder, _server(scenario, variant, setting, Path(folder)) as server:
         server.wait_ready()
-        before = setting.target.calls()
-        if scenario.mode == "drain":
-            server.pause()
-            if variant in _NODES:
-                prefill(server, setting.drain_jobs, setting.target.url)
-            sample = drain(server, setting, endless=variant not in _NODES)
-        else:
-            sample = _add(server, scenario, setting)
-        return sample.with_faults(called_as_counted(server, setting.target, before))
+        return run_on(server, scenario, setting, endless=variant not in _NODES)
+
+
+def run_on(server: Server, scenario: Scenario, setting: Setting, *, endless: bool = False) -> Sample:
+    """Run a scenario against a server that is ready; an `endless` one needs no backlog for its drain."""
+    before = setting.target.calls()
+    if scenario.mode == "drain":
+        server.pause()
+        if not endless:
+            prefill(server, setting.drain_jobs, setting.target.url)
+        sample = drain(server, setting, endless=endless)
+    else:
+        sample = _add(server, scenario, setting)
+    return sample.with_faults(called_as_counted(server, setting.target, before))
 
 
 def drain(server: Server, setting: Setting, *, endless: bool) -> Sample:
@@ -116,17 +122,18 @@ def window(server: Server, setting: Setting, count: Callable[[dict[str, int]], i
     """Count jobs and CPU time between two looks at a server at work."""
     cores = setting.server_core, setting.load_core
     others_s = user_s_of_others(cores)
-    jobs, cpu_s, at = count(server.states()), server.cpu_s(), time.perf_counter()
+    jobs, front_s, behind_s, at = count(server.states()), server.cpu_s(), server.behind_cpu_s(), time.perf_counter()
     time.sleep(setting.seconds)
     jobs = count(server.states()) - jobs
     took_s = time.perf_counter() - at
-    cpu_s = server.cpu_s() - cpu_s
+    front_s = server.cpu_s() - front_s
+    cpu_s = front_s + server.behind_cpu_s() - behind_s
     if jobs <= 0 or cpu_s <= 0:
         raise RuntimeError(
             "nothing happened inside the window: a backlog ran out (raise --backlog), or it is too short"
         )
     others = max(user_s_of_others(cores) - others_s, 0.0) / took_s / len(cores)
-    return Sample(jobs / took_s, cpu_s / jobs * 1e6, cpu_s / took_s, others)
+    return Sample(jobs / took_s, cpu_s / jobs * 1e6, cpu_s / took_s, others, front_s / jobs * 1e6)
 
 
 def completed(states: dict[str, int]) -> int:

@@ -26,7 +26,10 @@ def test_a_reference_that_waited_for_its_load_flatters_nobody(busy, share):
     import report  # noqa: PLC0415
     import scenarios  # noqa: PLC0415
 
-    samples = {"taskpusher": [scenarios.Sample(600, 125, 1.0, 0.0)], "bare": [scenarios.Sample(1_000, 50, busy, 0.0)]}
+    samples = {
+        "taskpusher": [scenarios.Sample(600, 125, 1.0, 0.0, front_us=125)],
+        "bare": [scenarios.Sample(1_000, 50, busy, 0.0, front_us=50)],
+    }
     (figure,) = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
     assert figure.value == share
 
@@ -35,7 +38,10 @@ def test_a_verdict_of_disturbed_measurements_says_so():
     import report  # noqa: PLC0415
     import scenarios  # noqa: PLC0415
 
-    quiet, disturbed = scenarios.Sample(600, 80, 1.0, 0.0), scenarios.Sample(1_000, 50, 1.0, 0.3)
+    quiet, disturbed = (
+        scenarios.Sample(600, 80, 1.0, 0.0, front_us=80),
+        scenarios.Sample(1_000, 50, 1.0, 0.3, front_us=50),
+    )
     samples = {"taskpusher": [quiet], "bare": [disturbed]}
     (figure,) = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
     assert "disturbed" in figure.line()
@@ -46,8 +52,12 @@ def test_a_job_may_cost_little_more_than_in_the_version_before(before_us, passed
     import report  # noqa: PLC0415
     import scenarios  # noqa: PLC0415
 
-    sample = scenarios.Sample(600, 100.0, 1.0, 0.0)
-    samples = {"taskpusher": [sample], "bare": [sample], "before": [scenarios.Sample(600, before_us, 1.0, 0.0)]}
+    sample = scenarios.Sample(600, 100.0, 1.0, 0.0, front_us=100.0)
+    samples = {
+        "taskpusher": [sample],
+        "bare": [sample],
+        "before": [scenarios.Sample(600, before_us, 1.0, 0.0, front_us=before_us)],
+    }
     _, figure = report.scenario_figures(scenarios.SCENARIOS["adds"], samples)
     assert figure.passed is passed
 
