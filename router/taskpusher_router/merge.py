@@ -67,9 +67,7 @@ class Merged(NamedTuple):
 
     jobs: list[orjson.Fragment]
     position: Position | None  # where the next page begins; None: there is none
-    behind: frozenset[
-        str
-    ]  # the nodes whose pages must go on, for this one has room; empty where it is full or the last
+    behind: frozenset[str]  # the nodes whose pages must go on, for this one has room; empty where it is full or last
 
 
 _read_answer = msgspec.json.Decoder(_Answer).decode
@@ -106,10 +104,8 @@ def merge(state: str, pages: Mapping[str, NodePage], *, after: Position | None, 
     sure = [job for job in known if sure_to is None or not is_behind(job.position, sure_to)]
     if len(sure) > limit:
         sure_to = sure[limit - 1].position
-    behind = frozenset[str]()
-    if len(sure) < limit:
-        last = known[limit - 1].position if len(known) >= limit else None
-        behind = frozenset(name for name, end in ends.items() if last is None or is_behind(last, end))
+    # what they tell may be all that is needed: those that come next are asked when it turns out that it was not
+    behind = frozenset(name for name, end in ends.items() if end == sure_to) if len(sure) < limit else frozenset[str]()
     return Merged([codec.raw_json(bytes(job.json)) for job in sure[:limit]], sure_to, behind)
 
 

@@ -177,13 +177,15 @@ def test_nothing_is_told_beyond_the_least_advanced_and_its_end_is_where_the_next
     assert (told(merged.jobs), merged.position, merged.behind) == ([uid(a), uid(b), uid(d)], None, set())
 
 
-def test_only_those_go_on_that_may_have_a_job_of_this_page():
+@pytest.mark.parametrize("limit", [3, 4, 9])
+def test_only_the_least_advanced_goes_on(limit):
     places = [place(t, t) for t in range(6)]
     full = read("completed", Node("n1", "completed", 9, 9, dict.fromkeys(places, True)).page(None, 3))
-    merged = merge("completed", {"n1": full, "n2": NodePage([], places[5])}, after=None, limit=3)
+    late = NodePage([], places[5])
+    merged = merge("completed", {"n1": full, "n2": late}, after=None, limit=limit)
     assert merged.behind == {"n2"}
-    merged = merge("completed", {"n1": full, "n2": NodePage([], places[5])}, after=None, limit=4)
-    assert merged.behind == {"n1", "n2"}
+    merged = merge("completed", {"n1": full, "n2": late.then(NodePage([], None))}, after=None, limit=limit)
+    assert merged.behind == ({"n1"} if limit > 3 else set())
 
 
 def test_no_node_no_job():
