@@ -35,10 +35,12 @@ class Listing:
         position = self.position(state, after)
         jobs: list[JobView] = []
         examined = 0
+        n = min(limit + 1, _CHUNK)  # enough, if nothing is left out; one more tells whether there is another page
         while examined < self.scan_limit:
             self._commit.write_now()  # the loop had its turn: show what it changed
             ends = monotonic() + SLICE_S
-            entries, exhausted = self.entries(state, position, filters)
+            entries, exhausted = self.entries(state, position, filters, n)
+            n = _CHUNK
             for index, entry in enumerate(entries, 1):
                 position = self.at(entry)
                 examined += 1
@@ -86,8 +88,10 @@ class Listing:
             raise UnknownPosition(after)
         return Position.of(keys.listing_time_ms(view.head), after)
 
-    def entries(self, state: State, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
-        """Return the next entries behind a position, and whether they are the last ones."""
+    def entries(
+        self, state: State, position: Position | None, filters: Filters, n: int = _CHUNK
+    ) -> tuple[list[Entry], bool]:
+        """Return the next entries behind a position, about `n`, and whether they are the last ones."""
         if state is State.RUNNING:
             return self._running(position, filters)
         since_ms = max(filters.since_ms or 0, self._book.ended_since.get(state, 0))
@@ -102,8 +106,8 @@ class Listing:
         if position is not None:
             at = keys.listing_key(state, position.t_ms, bytes.fromhex(position.id))
             start = max(start, at if self._is_before_own(state, position) else at + b"\0")
-        found = self._book.db.scan(start, end, _CHUNK) if start < end else []
-        return [(*keys.listed(key), value) for key, value in found], len(found) < _CHUNK
+        found = self._book.db.scan(start, end, n) if start < end else []
+        return [(*keys.listed(key), value) for key, value in found], len(found) < n
 
     def _running(self, position: Position | None, filters: Filters) -> tuple[list[Entry], bool]:
         """Return those that run, newest first: all whose call is under way, and a part of those that are handed off."""
