@@ -112,3 +112,19 @@ async def test_every_view_shows_what_all_nodes_have_and_that_one_is_missing(page
     await expect(page.get_by_role("status").first).to_contain_text("n2 did not answer")
     await expect(page.locator("main").get_by_text(shown[view]).first).to_be_visible()
     await picture(page, f"router-{view}")
+
+
+async def test_one_node_is_drained_and_resumed_among_the_others(pages, node, nodes, http):
+    page = await pages.open(f"{node.url}/tasks?view=nodes")
+    await ready(page, "n1", "n2")
+    await expect(page.get_by_text("Disk free")).to_be_hidden()
+    line = page.get_by_role("row").filter(has_text="n2")
+    await line.get_by_role("button", name="Drain").click()
+    await page.get_by_role("button", name="Drain n2").click()
+    await expect(line).to_contain_text("draining")
+    async with http.get(f"{nodes[1].url}/ready") as answer:
+        assert (await answer.json())["state"] == "draining"
+    assert {(await add(http, node, url="http://127.0.0.1:9/", delay=60))[-2:] for _ in range(5)} == {"n1"}
+    await line.get_by_role("button", name="Resume").click()
+    await expect(line).to_contain_text("ready")
+    await expect(line.get_by_role("button", name="Drain")).to_be_visible()

@@ -12,7 +12,7 @@ import { can, get, learned, post, withQuery } from "../lib/api.js";
 import { ask, show as showDialog } from "../lib/dialog.js";
 import { h, text } from "../lib/dom.js";
 import { formDialog } from "../lib/form.js";
-import { bytes, count, plural } from "../lib/format.js";
+import { bytes, count, percent, plural } from "../lib/format.js";
 import { say } from "../lib/notice.js";
 import { act } from "../lib/role.js";
 import { table, textCell } from "../lib/table.js";
@@ -20,6 +20,7 @@ import { longJobs } from "./longjobs.js";
 
 const DISK_EVERY_MS = 30_000; // how often the metrics are asked for, which are long
 const BACKUP_WITHIN_MS = 3_600_000;
+const DRAINED = "It takes no new jobs, over restarts too, until it is resumed; those that it has go on.";
 
 /** @type {import("../lib/types.js").View} */
 export const view = {
@@ -27,7 +28,7 @@ export const view = {
   show(root, first) {
     const facts = factList();
     const acts = nodeActs(load);
-    const many = nodeList(first);
+    const many = nodeList(first, load);
     const long = longJobs(first);
     let disk_at = -Infinity;
     root.append(
@@ -71,39 +72,44 @@ function factList() {
   const names = ["Name", "State", "Version", "Calls", "Running elsewhere", "Disk free", "Store", "Store id"];
   const values = names.map(() => h("dd", null, "–"));
   const node = h("dl", { class: "node-facts" }, names.map((name, index) => h("div", null, h("dt", null, name), values[index])));
-  /** @param {string} name @param {string} said */
+  /** @param {string} name @param {string | null} said null: it has none, as a router has no store */
   function tell(name, said) {
     const value = values[names.indexOf(name)];
-    if (value) text(value, said);
+    if (value?.parentElement) value.parentElement.hidden = said === null;
+    if (value && said !== null) text(value, said);
   }
   /** @param {Ready} ready @param {Stats} stats */
   function update(ready, { slots, states }) {
-    tell("Name", ready.name ?? "–");
+    tell("Name", ready.name);
     tell("State", ready.reason ? `${ready.state}: ${ready.reason}` : ready.state);
     tell("Version", ready.version);
-    tell("Store id", ready.store_id ?? "–");
+    tell("Store id", ready.store_id ?? null);
     tell("Calls", `${count(slots.busy)} of ${count(slots.limit)} at once`);
     tell("Running elsewhere", plural(Math.max(0, states.running - slots.busy), "job"));
   }
   /** @param {string} metrics */
   function disk(metrics) {
-    tell("Disk free", bytes(metric(metrics, "store_disk_free_bytes")));
-    tell("Store", bytes(metric(metrics, "store_size_bytes")));
+    tell("Disk free", size(metric(metrics, "store_disk_free_bytes")));
+    tell("Store", size(metric(metrics, "store_size_bytes")));
   }
   return { node, update, disk };
 }
 
+/** @param {number | null} n */
+const size = (n) => (n === null ? null : bytes(n));
+
 /** Return a number of the metrics, of which one with labels is added up. @param {string} metrics @param {string} name */
 function metric(metrics, name) {
-  const lines = metrics.matchAll(new RegExp(`^taskpusher_${name}(?:\\{.*\\})? (\\S+)$`, "gm"));
-  return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
+  const lines = [...metrics.matchAll(new RegExp(`^taskpusher_${name}(?:\\{.*\\})? (\\S+)$`, "gm"))];
+  return lines.length === 0 ? null : lines.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 /** @param {() => Promise<void>} load */
 function nodeActs(load) {
+  let of_router = false;
   const drain = act("Drain …", "POST", "/drain", async () => {
-    const detail = "It takes no new jobs, over restarts too, until it is resumed; those that it has go on.";
-    if (!(await ask({ verb: "Drain", what: "this node", detail }))) return;
+    const detail = of_router ? "It takes no new jobs until it is resumed or ends; other routers, and all nodes, go on." : DRAINED;
+    if (!(await ask({ verb: "Drain", what: of_router ? "this router" : "this node", detail }))) return;
     await post("drain");
     say("No new jobs are taken");
     await load();
@@ -116,7 +122,8 @@ function nodeActs(load) {
   const backup = act("Back up …", "POST", "/backup", async () => backUp());
   if (resume) resume.hidden = true;
   /** @param {Ready} ready */
-  function update({ state }) {
+  function update({ state, name }) {
+    of_router = name === null && state !== "starting";
     if (drain) drain.hidden = state === "draining";
     if (resume) resume.hidden = state !== "draining";
   }
@@ -137,8 +144,8 @@ function backUp() {
   });
 }
 
-/** The nodes that a router knows; of a lone node nothing. @param {Address} first */
-function nodeList(first) {
+/** The nodes that a router knows; of a lone node nothing. @param {Address} first @param {() => Promise<void>} changed */
+function nodeList(first, changed) {
   /** @param {(counts: import("../lib/types.js").Counts) => number} of */
   const counted = (of) => textCell((/** @type {NodeTold} */ { counts }) => (counts ? count(of(counts)) : "–"));
   const list = table(
@@ -152,9 +159,11 @@ function nodeList(first) {
         { name: "name", label: "Node", kind: "main", by: ({ name }) => name, cell: textCell(({ name, address: at }) => `${name} · ${at}`) },
         { name: "state", label: "State", by: ({ state }) => state, cell: textCell(({ state, reason }) => (reason ? `${state}: ${reason}` : state)) },
         { name: "version", label: "Version", cell: textCell(({ version }) => version ?? "–") },
+        { name: "share", label: "Of all keys", kind: "figure", by: ({ share }) => share, cell: textCell(({ share }) => percent(share)) },
         { name: "waiting", label: "Waiting", kind: "figure", cell: counted((counts) => counts.waiting) },
         { name: "running", label: "Running", kind: "figure", cell: counted((counts) => counts.running) },
         { name: "errors", label: "Errors", kind: "figure", cell: counted((counts) => counts.error) },
+        { name: "acts", label: "What to do", kind: "acts", cell: (node) => actsCell(node, changed) },
       ],
     },
     first,
@@ -168,4 +177,29 @@ function nodeList(first) {
     list.draw(nodes);
   }
   return { node: list.node, update: list.update, load };
+}
+
+/**
+ * @param {NodeTold} first
+ * @param {() => Promise<void>} load
+ */
+function actsCell({ name }, load) {
+  const path = `nodes/${encodeURIComponent(name)}`;
+  const drain = act("Drain …", "POST", "/nodes/{node}/drain", async () => {
+    if (!(await ask({ verb: "Drain", what: name, detail: `${DRAINED} Jobs of its keys are refused meanwhile.` }))) return;
+    await post(`${path}/drain`);
+    say(`${name} takes no new jobs`);
+    await load();
+  });
+  const resume = act("Resume", "POST", "/nodes/{node}/resume", async () => {
+    await post(`${path}/resume`);
+    say(`${name} takes new jobs again`);
+    await load();
+  });
+  /** @param {NodeTold} node */
+  function update({ state }) {
+    if (drain) drain.hidden = state === "draining" || state === "down" || state === "kept-out";
+    if (resume) resume.hidden = state !== "draining";
+  }
+  return { node: h("div", { class: "acts-box" }, drain, resume), update };
 }
