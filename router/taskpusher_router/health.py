@@ -56,8 +56,8 @@ class Health(Background):
             self.suspect(node, str(error))
             return False
         except Unanswered as error:
-            if node.missed():
-                self._down(node, str(error))
+            if node.missed(str(error)):
+                self._down(node)
             return False
         if node.answered(ready):
             log.warning("node up", node=node.name, url=node.member.url, state=str(ready.get("state"))[:40])
@@ -67,8 +67,8 @@ class Health(Background):
 
     def suspect(self, node: Node, reason: str) -> None:
         """A connection to a node was refused: it is down until it answers."""
-        if node.gone():
-            self._down(node, reason)
+        if node.gone(reason):
+            self._down(node)
 
     async def _ready(self, node: Node) -> dict[str, Any]:
         answer = await node.call("GET", "/ready", timeout_s=self._timeout_s, op="health")
@@ -80,8 +80,8 @@ class Health(Background):
             raise Unanswered("what answers there is no node")
         return ready
 
-    def _down(self, node: Node, reason: str) -> None:
-        log.error("node down", node=node.name, url=node.member.url, reason=reason[:200])
+    def _down(self, node: Node) -> None:
+        log.error("node down", node=node.name, url=node.member.url, reason=node.why_down)
         self._went_down(node)
 
     def _tell_strangers(self) -> None:

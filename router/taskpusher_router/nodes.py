@@ -1,6 +1,7 @@
 """The nodes of a cluster as a router sees them: how each is, and calls to it."""
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
@@ -22,6 +23,7 @@ CONNECT_S = 1.0  # a node is on the same network
 KEPT_S = 30.0  # an idle connection: shorter than nodes keep theirs, so that they hardly ever hang up on a request
 MISSES = 2  # so many times no answer in time, and a node is down
 
+_REASON_MAX = 200
 _PLAIN_MAX = 1 << 20  # what aiohttp writes in one go
 
 _NOT_LET_IN = frozenset({401, 421})
@@ -63,6 +65,7 @@ class Node:
     def __init__(self, member: Member, link: Link) -> None:
         self.member = member
         self.up = False
+        self.why_down: str | None = None  # what came of the last call that says how it is, if it was none
         self.kept_out: str | None = None  # a sentence: why nothing may be sent to it
         self.ready: dict[str, Any] | None = None
         self.phase: Phase | None = None  # the one that it last told, None where it told none that is known
@@ -94,18 +97,20 @@ class Node:
     def answered(self, ready: dict[str, Any]) -> bool:
         """It said how it is; returns whether it was down."""
         came_up, self.up = not self.up, True
+        self.why_down = None
         self.ready, self._misses = ready, 0
         told = ready.get("state")
         self.phase = Phase(told) if told in tuple(Phase) else None
         return came_up
 
-    def missed(self) -> bool:
+    def missed(self, reason: str) -> bool:
         """It did not answer in time; returns whether that makes it down."""
         self._misses += 1
-        return self._misses >= MISSES and self.gone()
+        return self._misses >= MISSES and self.gone(reason)
 
-    def gone(self) -> bool:
+    def gone(self, reason: str) -> bool:
         """It refuses connections; returns whether it was up."""
+        self.why_down = reason[:_REASON_MAX]
         was_up, self.up = self.up, False
         return was_up
 
@@ -133,7 +138,7 @@ class Node:
             raise NotReached(str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.results[op, "unanswered"] += 1
-            raise Unanswered(str(error) or type(error).__name__) from error
+            raise Unanswered(str(error) or f"no whole answer within {timeout_s:g} s") from error
         self.durations.observe(monotonic() - begin)
         self.results[op, f"{answer.status // 100}xx"] += 1
         return answer
@@ -147,7 +152,11 @@ class Node:
             data=io.BytesIO(body) if body is not None and len(body) > _PLAIN_MAX else body,
             headers=sent,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s)),
+            timeout=aiohttp.ClientTimeout(
+                total=timeout_s,
+                sock_connect=min(CONNECT_S, timeout_s),
+                ceil_threshold=math.inf,  # else 5 s are rounded up to as much as 6
+            ),
         ) as response:
             return Answer(response.status, await response.read(), response.headers)
 

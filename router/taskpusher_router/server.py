@@ -230,8 +230,8 @@ class _Router:
     def _ready(self, sockets: list[socket.socket]) -> None:
         self._status.base = Phase.READY
         urls = [url_of(sock) for sock in sockets]
-        up = sum(node.usable for node in self._nodes)
-        log.warning("ready", addresses=urls, nodes=len(self._nodes), up=up, version=__version__)
+        unusable = {node.name: node.kept_out or node.why_down for node in self._nodes if not node.usable}
+        log.warning("ready", addresses=urls, nodes=len(self._nodes), unusable=unusable, version=__version__)
         self._life.ready()
         self._tell_ready(urls[0])
 

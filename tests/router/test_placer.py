@@ -112,7 +112,7 @@ async def test_nodes_that_leave_the_cluster_while_another_is_asked_are_passed(no
 async def test_where_none_is_up_all_are_tried(nodes):
     async with cluster(*nodes) as router:
         for node in router.nodes:
-            node.gone()
+            node.gone("refused")
         assert (await router.placer.add(asked(key="k"))).status == 201
         assert (await router.placer.add(asked())).status == 201
 

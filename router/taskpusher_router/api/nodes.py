@@ -61,6 +61,6 @@ def _how(node: Node) -> dict[str, str | None]:
     if node.kept_out is not None:
         return {"state": KEPT_OUT, "reason": node.kept_out}
     if not node.up:
-        return {"state": DOWN, "reason": None}
+        return {"state": DOWN, "reason": node.why_down}
     told = node.ready or {}
     return {"state": str(told.get("state")), "reason": told.get("reason")}

@@ -34,6 +34,7 @@ async def test_one_that_is_down_is_told_without_counts(cluster):
     answer = await cluster.router.ask("GET", "/nodes")
     told = {node["name"]: node for node in answer.body["nodes"]}
     assert (told["n2"]["state"], told["n2"]["counts"]) == ("down", None)
+    assert "Cannot connect" in told["n2"]["reason"]
     assert (answer.body["partial"], answer.body["missing"]) == (True, ["n2"])
 
 
