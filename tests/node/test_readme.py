@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "node" / "README.md").read_text()
+README, ROUTER = ((ROOT / part / "README.md").read_text() for part in ("node", "router"))
 
 
-def rows_of(title: str, header: str) -> list[str]:
+def rows_of(text: str, title: str, header: str) -> list[str]:
     """Return the rows of the tables of a section, without their headers."""
-    _, _, section = README.partition(f"\n## {title}\n")
+    _, _, section = text.partition(f"\n## {title}\n")
     section, _, _ = section.partition("\n## ")
     return [line for line in section.splitlines() if line.startswith("| ") and not line.startswith(f"| {header} ")]
 
@@ -22,15 +22,19 @@ def test_every_test_that_the_tables_of_promises_and_faults_name_is_there():
         for file in (ROOT / "tests").rglob("*.py")
         for name in re.findall(r"^ *(?:async )?def (test_\w+)\(", file.read_text(), re.MULTILINE)
     ]
-    named = re.findall(r"`(test_\w+)`", README)
+    named = re.findall(r"`(test_\w+)`", README + ROUTER)
     assert len(named) > 200
     assert [name for name in named if defined.count(name) != 1] == []
 
 
-@pytest.mark.parametrize(("title", "header"), [("Promises", "promise"), ("Faults", "fault")])
-def test_every_row_of_a_promise_or_a_fault_names_a_test(title, header):
-    rows = rows_of(title, header)
-    assert len(rows) > 40
+@pytest.mark.parametrize(
+    ("text", "title", "header", "least"),
+    [(README, "Promises", "promise", 40), (README, "Faults", "fault", 40), (ROUTER, "Promises", "promise", 15)],
+    ids=["promises of a node", "faults", "promises of a cluster"],
+)
+def test_every_row_of_a_promise_or_a_fault_names_a_test(text, title, header, least):
+    rows = rows_of(text, title, header)
+    assert len(rows) > least
     assert [row for row in rows if "`test_" not in row.split("|")[-2]] == []
 
 
