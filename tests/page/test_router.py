@@ -114,6 +114,17 @@ async def test_every_view_shows_what_all_nodes_have_and_that_one_is_missing(page
     await picture(page, f"router-{view}")
 
 
+async def test_how_each_node_is_stands_in_words_with_what_to_do(pages, node, nodes):
+    page = await pages.open(f"{node.url}/tasks?view=nodes")
+    await expect(page.get_by_role("heading", name="Nodes", exact=True)).to_be_visible()
+    await nodes[1].kill()
+    line = page.get_by_role("row").filter(has_text=nodes[1].url.removeprefix("http://"))
+    await expect(line).to_contain_text("look whether it runs and can be reached")
+    await expect(line.get_by_role("button")).to_have_count(0)
+    await nodes[1].start()
+    await expect(line.get_by_role("button", name="Drain")).to_be_visible()
+
+
 async def test_one_node_is_drained_and_resumed_among_the_others(pages, node, nodes, http):
     page = await pages.open(f"{node.url}/tasks?view=nodes")
     await ready(page, "n1", "n2")

@@ -170,6 +170,7 @@
  * @property {string | null} reason
  * @property {string | null} version
  * @property {number} share of the keys
+ * @property {number} weight
  * @property {Counts | null} counts
  *
  * @typedef {{uid: string, state: State, why: string, facts: Record<string, unknown>}} Why

@@ -28,11 +28,12 @@ export const view = {
   show(root, first) {
     const facts = factList();
     const acts = nodeActs(load);
-    const many = nodeList(first, load);
+    const heading = h("h1", null, view.title);
+    const many = nodeList(first, load, () => text(heading, "Nodes"));
     const long = longJobs(first);
     let disk_at = -Infinity;
     root.append(
-      h("div", { class: "view-head" }, h("h1", null, view.title), acts.node),
+      h("div", { class: "view-head" }, heading, acts.node),
       facts.node,
       many.node,
       h("h2", null, "Long jobs that tell how far they are"),
@@ -144,8 +145,24 @@ function backUp() {
   });
 }
 
-/** The nodes that a router knows; of a lone node nothing. @param {Address} first @param {() => Promise<void>} changed */
-function nodeList(first, changed) {
+/** How a node is, and what to do about it. @param {NodeTold} node */
+function stateInWords({ state, reason }) {
+  if (state === "down") return `Down, and its jobs wait: look whether it runs and can be reached. ${reason ?? ""}`;
+  if (state === "kept-out") return `Kept out: ${reason}`;
+  return reason ? `${state}: ${reason}` : state;
+}
+
+/** @param {NodeTold} node */
+const shareInWords = ({ share, weight }) => (weight === 1 ? percent(share) : `${percent(share)}, weight ${weight}`);
+
+/**
+ * The nodes that a router knows; of a lone node nothing.
+ *
+ * @param {Address} first
+ * @param {() => Promise<void>} changed
+ * @param {() => void} found there are any
+ */
+function nodeList(first, changed, found) {
   /** @param {(counts: import("../lib/types.js").Counts) => number} of */
   const counted = (of) => textCell((/** @type {NodeTold} */ { counts }) => (counts ? count(of(counts)) : "–"));
   const list = table(
@@ -157,10 +174,11 @@ function nodeList(first, changed) {
       empty: "No node is known.",
       columns: [
         { name: "name", label: "Node", kind: "main", by: ({ name }) => name, cell: textCell(({ name, address: at }) => `${name} · ${at}`) },
-        { name: "state", label: "State", by: ({ state }) => state, cell: textCell(({ state, reason }) => (reason ? `${state}: ${reason}` : state)) },
+        { name: "state", label: "State", by: ({ state }) => state, cell: textCell(stateInWords) },
         { name: "version", label: "Version", cell: textCell(({ version }) => version ?? "–") },
-        { name: "share", label: "Of all keys", kind: "figure", by: ({ share }) => share, cell: textCell(({ share }) => percent(share)) },
+        { name: "share", label: "Of all keys", kind: "figure", by: ({ share }) => share, cell: textCell(shareInWords) },
         { name: "waiting", label: "Waiting", kind: "figure", cell: counted((counts) => counts.waiting) },
+        { name: "scheduled", label: "Scheduled", kind: "figure", cell: counted((counts) => counts.scheduled) },
         { name: "running", label: "Running", kind: "figure", cell: counted((counts) => counts.running) },
         { name: "errors", label: "Errors", kind: "figure", cell: counted((counts) => counts.error) },
         { name: "acts", label: "What to do", kind: "acts", cell: (node) => actsCell(node, changed) },
@@ -174,6 +192,7 @@ function nodeList(first, changed) {
     /** @type {{nodes: NodeTold[]}} */
     const { nodes } = await get("nodes", { signal });
     if (nodes.some(({ address: at }) => at === null)) return; // it is alone, and all is told of it above
+    found();
     list.draw(nodes);
   }
   return { node: list.node, update: list.update, load };
