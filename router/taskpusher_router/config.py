@@ -55,7 +55,7 @@ class Config(Incoming):
         5.0, "How long one call to a node may take.", advanced=True, kind=ABOVE_0, group=_NODES
     )
     add_timeout: float = a_setting(
-        10.0, "How long an add may take with all its tries.", advanced=True, kind=ABOVE_0, group=_NODES
+        10.0, "How long an add is tried again while its outcome is unknown.", advanced=True, kind=ABOVE_0, group=_NODES
     )
     list_timeout: float = a_setting(
         2.0, "How long listings and numbers wait for all nodes.", advanced=True, kind=ABOVE_0, group=_NODES

@@ -147,7 +147,7 @@ function backUp() {
 
 /** How a node is, and what to do about it. @param {NodeTold} node */
 function stateInWords({ state, reason }) {
-  if (state === "down") return `Down, and its jobs wait: look whether it runs and can be reached. ${reason ?? ""}`;
+  if (state === "down") return "Down, and its jobs wait: look whether it runs and can be reached";
   if (state === "kept-out") return `Kept out: ${reason}`;
   return reason ? `${state}: ${reason}` : state;
 }
@@ -174,7 +174,7 @@ function nodeList(first, changed, found) {
       empty: "No node is known.",
       columns: [
         { name: "name", label: "Node", kind: "main", by: ({ name }) => name, cell: textCell(({ name, address: at }) => `${name} · ${at}`) },
-        { name: "state", label: "State", by: ({ state }) => state, cell: textCell(stateInWords) },
+        { name: "state", label: "State", kind: "main", by: ({ state }) => state, cell: textCell(stateInWords) },
         { name: "version", label: "Version", cell: textCell(({ version }) => version ?? "–") },
         { name: "share", label: "Of all keys", kind: "figure", by: ({ share }) => share, cell: textCell(shareInWords) },
         { name: "waiting", label: "Waiting", kind: "figure", cell: counted((counts) => counts.waiting) },
