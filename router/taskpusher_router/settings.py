@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import orjson
 import structlog
+from msgspec import Struct
 
 from taskpusher.background import Background
 
@@ -20,6 +22,18 @@ from .shares import Share, shares
 
 _JSON = {"Content-Type": "application/json"}
 _SHARE = ("members", "low", "high")
+
+
+class _Known(Struct):
+    name: str
+    version: int
+
+
+class _Records(Struct):
+    queues: list[_Known]
+
+
+_check_records = msgspec.json.Decoder(_Records).decode
 
 Record = dict[str, Any]  # all that was said of one queue, as GET /cluster/queues tells it
 
@@ -43,7 +57,8 @@ class Settings(Background):
 
     async def look(self) -> None:
         """Mend what differs, as far as nodes answer."""
-        told = {node: said for node in self._nodes if node.usable and (said := (node.ready or {}).get("cluster"))}
+        heard = {node: (node.ready or {}).get("cluster") for node in self._nodes if node.usable}
+        told = {node: said for node, said in heard.items() if isinstance(said, dict)}
         wanted = shares([node.member for node in self._nodes])
         await asyncio.gather(*(self._share(node, wanted[node.name], told[node]) for node in told))
         if len({said.get("settings") for said in told.values()}) > 1:
@@ -53,6 +68,11 @@ class Settings(Background):
         """Return all that was said of queues at one node, None where it does not tell."""
         answer = await self._call(node, "GET", "/cluster/queues")
         if answer is None:
+            return None
+        try:
+            _check_records(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self._complain(node, "GET /cluster/queues", f"what it answers cannot be read: {error}")
             return None
         records: list[Record] = orjson.loads(answer.body)["queues"]
         return records

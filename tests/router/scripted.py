@@ -30,6 +30,7 @@ class Scripted:
     def __init__(self, name: str) -> None:
         self.name = name
         self.ready: dict[str, Any] = {"state": "ready", "name": name, "store_id": f"id of {name}"}
+        self.queues = b'{"queues":[]}'
         self.stored: dict[str, dict[str, Any]] = {}
         self.batches: list[list[dict[str, Any]]] = []
         self.behave: Behaviour = lambda batch: [self.store(envelope) for envelope in batch]
@@ -58,7 +59,9 @@ class Scripted:
     async def start(self, port: int = 0) -> None:
         """Listen."""
         app = web.Application()
-        app.add_routes([web.get("/ready", self._ready), web.post("/add", self._add)])
+        app.add_routes(
+            [web.get("/ready", self._ready), web.post("/add", self._add), web.get("/cluster/queues", self._queues)]
+        )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -71,6 +74,9 @@ class Scripted:
     async def _ready(self, _: web.Request) -> web.Response:
         await self.ready_gate.wait()
         return web.json_response(self.ready)
+
+    async def _queues(self, _: web.Request) -> web.Response:
+        return web.Response(body=self.queues)
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
         batch = json.loads(await request.read())
