@@ -80,7 +80,7 @@ def read(state: str, body: bytes) -> NodePage:
         answer = _read_answer(body)
         jobs = [Listed(_position(state, _read_job(raw)), raw) for raw in answer.jobs]
         return NodePage(jobs, Position.parse(answer.scanned_to) if answer.scanned_to is not None else None)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadPage(str(error)) from error
 
 
@@ -89,7 +89,7 @@ def position_of(state: str, body: bytes) -> Position | None:
     try:
         job = _read_job(body)
         return _position(state, job) if job.state == state else None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadPage(str(error)) from error
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable
 
@@ -51,6 +52,7 @@ from .settings import Settings
 from .status import Status
 
 SPARE_FILES = 512  # for connections to nodes
+NESTED_MAX = 2_000  # a page of jobs is nested deeper than the deepest of them, which a node took at Python's 1,000
 SHUTDOWN_S = 10.0  # requests under way get this long: as long as an add may take
 
 _MEMBERSHIP = frozenset({"nodes", "nodes_file"})
@@ -64,6 +66,7 @@ async def serve(config: Config, ready: Callable[[str], None], read_settings: Cal
     `ready` is told its URL; `read_settings` reads the settings again at SIGHUP. Raises BadSettings, BadAddress,
     CannotListen.
     """
+    sys.setrecursionlimit(NESTED_MAX)
     async with connect() as http:
         return await _Router(config, http, ready, read_settings).run()
 

@@ -111,3 +111,33 @@ async def test_a_router_that_is_told_to_stop_answers_what_it_has_begun(nodes, ro
     nodes["n1"].signal(signal.SIGCONT)
     assert name_of(await adding) == "n1"
     assert await router.wait() == 0
+
+
+async def test_the_deepest_job_that_a_node_takes_is_in_the_listing_of_a_router(tmp_path):
+    for name in ("n1", "router"):
+        (tmp_path / name).mkdir()
+    node = NodeProcess(tmp_path / "n1", "--name=n1")
+    await node.start()
+    router = RouterProcess(tmp_path / "router", f"--node=n1={node.url}")
+    await router.start()
+    try:
+        async with aiohttp.ClientSession() as http:
+
+            async def takes(depth):
+                nested = "[" * depth + "]" * depth
+                body = f'{{"url":"http://a","delay":3600,"meta":{{"a":{nested}}}}}'
+                async with http.post(
+                    f"{node.url}/add", data=body, headers={"Content-Type": "application/json"}
+                ) as told:
+                    return told.status == 201
+
+            taken, refused = 1, 2_000
+            while refused - taken > 1:
+                depth = (taken + refused) // 2
+                taken, refused = (depth, refused) if await takes(depth) else (taken, depth)
+            assert taken > 900
+            async with http.get(f"{router.url}/jobs/scheduled?partial=false") as listed:
+                assert listed.status == 200
+    finally:
+        await router.kill()
+        await node.kill()
