@@ -216,12 +216,14 @@ class Nodes:
         self.keep_out_strangers()
 
     def keep_out_strangers(self) -> None:
-        """Keep out who goes by another name, and all whose store has the id of another member's."""
+        """Keep out who goes by another name, and all whose store has the id of another member's that is up."""
         owners: dict[str, list[str]] = {}
         for node in self:
-            if node.ready is not None and node.ready.get("store_id") is not None:
+            if node.up and node.ready is not None and node.ready.get("store_id") is not None:
                 owners.setdefault(str(node.ready["store_id"]), []).append(node.name)
         for node in self:
+            if node.kept_out is not None and not node.up:
+                continue  # a copy that was stopped is one when it comes back
             told = node.ready or {}
             twins = [name for name in owners.get(str(told.get("store_id")), []) if name != node.name]
             if told.get("name") not in (None, node.name):

@@ -9,6 +9,8 @@ So nobody waits for company, and the more there is to do the fewer calls it take
 
 import asyncio
 from collections import deque
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
@@ -42,8 +44,13 @@ class Refused(Exception):
         self.answer = answer
 
 
+class Overdue(Exception):
+    """Nothing was sent: its turn did not come in time."""
+
+
 class _Item(NamedTuple):
     envelope: bytes
+    deadline: float
     handed: asyncio.Future[Handed]
 
 
@@ -62,10 +69,10 @@ class Pipe:
         self._waiting: deque[_Item] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    async def put(self, envelope: bytes) -> Handed:
-        """Hand one job over, in JSON; raises NotReached, Unanswered or Refused."""
+    async def put(self, envelope: bytes, deadline: float = inf) -> Handed:
+        """Hand one job over, in JSON; raises NotReached, Unanswered, Refused or Overdue."""
         handed: asyncio.Future[Handed] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Item(envelope, handed))
+        self._waiting.append(_Item(envelope, deadline, handed))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send(), name="pipe")
         return await handed
@@ -77,17 +84,21 @@ class Pipe:
 
     async def _send(self) -> None:
         try:
-            while self._waiting:
-                await self._hand_over(self._next())
+            while items := self._next():
+                await self._hand_over(items)
         finally:
             self._sending = None
 
     def _next(self) -> list[_Item]:
-        items = [self._waiting.popleft()]
-        size = len(items[0].envelope)
+        items: list[_Item] = []
+        size, now_s = 0, monotonic()
         while self._waiting and len(items) < self._max_jobs:
-            size += len(self._waiting[0].envelope)
-            if size > self._max_bytes:
+            item = self._waiting[0]
+            if item.deadline < now_s:
+                _fail([self._waiting.popleft()], Overdue())
+                continue
+            size += len(item.envelope)
+            if items and size > self._max_bytes:
                 break
             items.append(self._waiting.popleft())
         return items
@@ -106,8 +117,9 @@ class Pipe:
             _fail(items, Unanswered("the router is stopping"))
             raise
         if answer.status in _UNREADABLE and len(items) > 1:
-            for item in items:  # too large together, or one is nested too deeply: each stands for itself
-                await self._hand_over([item])
+            half = len(items) // 2  # too large together, or one is nested too deeply: it is found in few calls
+            await self._hand_over(items[:half])
+            await self._hand_over(items[half:])
         elif answer.status != 200:  # noqa: PLR2004
             _fail(items, Refused(answer))
         else:
@@ -117,7 +129,7 @@ class Pipe:
 def _settle(items: list[_Item], body: bytes) -> None:
     try:
         all_handed = _decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         _fail(items, Unanswered(f"its answer cannot be read: {error}"))
         return
     if len(all_handed) != len(items):

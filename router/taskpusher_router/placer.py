@@ -7,6 +7,7 @@ no answer, may be stored  ->  the same node and uid again, until it answers or t
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
@@ -20,7 +21,7 @@ from taskpusher.errors import Problem
 
 from .budget import RetryBudget
 from .nodes import Answer, Node, Nodes, NotReached, Unanswered
-from .pipe import Handed, Pipe, Refused
+from .pipe import Handed, Overdue, Pipe, Refused
 from .placing import Place
 
 RETRY_AFTER_S = 2  # a node that was killed is mostly back by then
@@ -28,7 +29,11 @@ RETRY_AFTER_S = 2  # a node that was killed is mostly back by then
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _DOWN = frozenset({errors.Draining.type, errors.Starting.type})  # what a node tells that is about to be none
-_NOT_LET_IN = frozenset({401, 403})
+_NOT_LET_IN = frozenset({401, 403, 421})
+_NODE_FAILED = 500
+
+
+_HALF = re.compile(r"[\ud800-\udfff]")  # half a character, which JSON cannot tell; no node takes \0 either
 
 
 class Asked(NamedTuple):
@@ -45,16 +50,18 @@ def asked_of(place: Place, kind: str, text: bytes, trace: Mapping[str, str], key
     if trace:
         rest += b',"trace":' + codec.to_json(trace)
     if keys:
-        rest += b',"keys":' + codec.to_json(list(keys))
+        rest += b',"keys":' + codec.to_json([_HALF.sub("\0", key) for key in keys])
     return Asked(place, b'"%s":%s' % (kind.encode(), text), rest)
 
 
 class _NotTaken(Exception):
-    """Surely not stored; `problem` says why."""
+    """Surely not stored; `problem` says why, `sent` if the node was asked, `elsewhere` if another may take it."""
 
-    def __init__(self, problem: Problem | Handed) -> None:
+    def __init__(self, problem: Problem | Handed, *, sent: bool = True, elsewhere: bool = True) -> None:
         super().__init__()
         self.problem = problem
+        self.sent = sent
+        self.elsewhere = elsewhere
 
 
 class Placer:
@@ -106,6 +113,8 @@ class Placer:
             try:
                 return await self._hand_over(node, uids.mint(node.name), asked)
             except _NotTaken as error:
+                if not error.elsewhere:
+                    raise
                 refused = error
         raise refused or errors.OwnerDown("no node takes jobs at the moment", retry_after_s=RETRY_AFTER_S)
 
@@ -144,24 +153,17 @@ class Placer:
         pause_s = _FIRST_PAUSE_S
         unknown = False
         while True:
-            reached = True
             try:
-                handed = await self._pipe_of(node).put(envelope)
-                return handed if given else _own(handed, uid)
-            except NotReached as error:
-                self._suspect(node, str(error))
+                handed = await self._try(node, envelope, deadline)
+            except _NotTaken as error:
                 if not unknown:
-                    raise _NotTaken(_owner_down(node)) from error
-                reached = False
-            except Unanswered:
+                    raise
+                if not error.sent:
+                    self._budget.give_back()
+            else:
+                if handed is not None:
+                    return handed if given else _own(handed, uid)
                 unknown = True
-            except Refused as error:
-                refusal = _refusal(node, error.answer)
-                if not unknown and not _is_unknown(refusal):
-                    raise _NotTaken(refusal) from error
-                unknown = True
-            if not reached:
-                self._budget.give_back()
             if monotonic() + pause_s >= deadline or not self._budget.take():
                 self.unknown += 1
                 raise errors.UnknownAtNode(
@@ -172,6 +174,25 @@ class Placer:
             self.retries["unknown"] += 1
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _try(self, node: Node, envelope: bytes, deadline: float) -> Handed | None:
+        """Hand a job over once; None where it is unknown what became of it. Raises _NotTaken."""
+        try:
+            return await self._pipe_of(node).put(envelope, deadline)
+        except NotReached as error:
+            self._suspect(node, str(error))
+            raise _NotTaken(_owner_down(node), sent=False) from error
+        except Overdue as error:
+            busy = errors.Busy(f"node {node.name} has more to do than it takes", retry_after_s=RETRY_AFTER_S)
+            raise _NotTaken(busy, sent=False, elsewhere=False) from error
+        except Unanswered:
+            return None
+        except Refused as error:
+            refusal = _refusal(node, error.answer)
+            if refusal is None:
+                return None
+            elsewhere = isinstance(refusal, Problem) or error.answer.status >= _NODE_FAILED
+            raise _NotTaken(refusal, elsewhere=elsewhere) from error
 
 
 def _own(handed: Handed, uid: str) -> Handed:
@@ -189,13 +210,17 @@ def _owner_down(node: Node) -> errors.OwnerDown:
     )
 
 
-def _refusal(node: Node, answer: Answer) -> Problem | Handed:
-    """Return what a node said instead of taking a call; nothing of it was stored."""
+def _refusal(node: Node, answer: Answer) -> Problem | Handed | None:
+    """Return what a node said instead of taking a call; None where something of it may be stored all the same."""
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         document = None
-    if not isinstance(document, dict) or document.get("status") != answer.status or answer.status in _NOT_LET_IN:
+    if not isinstance(document, dict) or document.get("status") != answer.status:
+        document = {}  # not of a node: a proxy perhaps, which knows no more than that it has no answer
+    if answer.status >= _NODE_FAILED and document.get("stored") is not False:
+        return None
+    if not document or answer.status in _NOT_LET_IN:
         return errors.OwnerDown(
             f"node {node.name} refuses this router by {answer.status}: have both the same cluster_token",
             retry_after_s=RETRY_AFTER_S,
@@ -205,7 +230,3 @@ def _refusal(node: Node, answer: Answer) -> Problem | Handed:
             f"node {node.name} takes no jobs: {document.get('detail')}", retry_after_s=RETRY_AFTER_S, node=node.name
         )
     return Handed(error=document)
-
-
-def _is_unknown(refusal: Problem | Handed) -> bool:
-    return isinstance(refusal, Handed) and (refusal.error or {}).get("type") == errors.UnknownOutcome.type

@@ -1,11 +1,13 @@
 """Adds go to a node many in one call, each with an answer of its own."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 from aiohttp import web
 
 from taskpusher_router.nodes import Unanswered
+from taskpusher_router.pipe import Overdue, Refused
 
 from .scripted import Scripted, cluster
 
@@ -74,6 +76,43 @@ async def test_what_a_node_cannot_read_together_is_handed_over_one_by_one(node, 
     async with cluster(node) as router:
         handed = await asyncio.gather(*(router.pipes["n1"].put(envelope(n)) for n in range(5)))
     assert [one.uid for one in handed] == [f"u{n}" for n in range(5)]
+
+
+async def test_the_one_that_a_node_cannot_read_is_found_among_many_in_few_calls(node):
+    store = node.behave
+    node.behave = lambda batch: (
+        web.Response(status=400) if any(each["uid"] == "u77" for each in batch) else [store([e])[0] for e in batch]
+    )
+    async with cluster(node) as router:
+        pipe = router.pipes["n1"]
+        handed = await asyncio.gather(*(pipe.put(envelope(n)) for n in range(500)), return_exceptions=True)
+    refused = [n for n, one in enumerate(handed) if isinstance(one, Refused)]
+    assert refused == [77]
+    assert len(node.stored) == 499
+    assert len(node.batches) < 25
+
+
+async def test_what_waits_longer_than_it_may_is_not_sent_any_more(node):
+    async with cluster(node) as router:
+        tasks = await begun(node, router.pipes["n1"], 1)
+        late = asyncio.create_task(router.pipes["n1"].put(envelope(9), monotonic()))
+        await asyncio.sleep(0.01)
+        node.gate.set()
+        await asyncio.gather(*tasks)
+        with pytest.raises(Overdue):
+            await late
+    assert set(node.stored) == {"u0", "u1"}
+
+
+UNREADABLE = [b'[{"uid":"\xff"}]', b'[{"error":' + b'{"a":' * 50_000]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=["no UTF-8", "nested"])
+async def test_an_answer_that_is_no_json_leaves_nobody_waiting(node, body):
+    node.behave = lambda _: web.Response(body=body)
+    async with cluster(node) as router:
+        with pytest.raises(Unanswered):
+            await asyncio.wait_for(router.pipes["n1"].put(envelope(1)), 20)
 
 
 @pytest.mark.parametrize("answer", [[], [{"uid": "a"}, {"uid": "b"}], {"no": "list"}, [{"status": "x"}]])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -211,7 +212,7 @@ async def test_a_node_that_does_not_know_what_happened_is_asked_again(nodes):
 
 async def test_a_node_with_another_cluster_token_is_named_in_what_is_told(nodes):
     for node in nodes:
-        node.behave = lambda _: problem(errors.Unauthorized, status=401)
+        node.behave = lambda _: problem(errors.Forbidden, type="unauthorized", status=401)
     async with cluster(*nodes) as router:
         with pytest.raises(errors.OwnerDown, match="cluster_token"):
             await router.placer.add(asked())
@@ -275,3 +276,60 @@ async def test_two_stores_of_one_id_and_a_store_of_another_name_are_kept_out(nod
         handed = await many(router.placer)
         assert {name_of(one.uid) for one in handed} == {"n1", "n2"}
         assert "n9" in router.nodes.get("n3").kept_out
+
+
+@pytest.mark.parametrize("answer", [errors.Internal, 504, 502])
+async def test_an_answer_that_does_not_say_that_nothing_was_stored_leaves_the_job_to_that_node(nodes, answer):
+    failed = set()
+
+    def behave(node, batch):
+        told = [node.store(envelope) for envelope in batch]
+        fresh = {envelope["uid"] for envelope in batch} - failed
+        if not fresh:
+            return told
+        failed.update(fresh)
+        return web.Response(status=answer) if isinstance(answer, int) else problem(answer)
+
+    for node in nodes:
+        node.behave = partial(behave, node)
+    async with cluster(*nodes) as router:
+        handed = [await router.placer.add(asked()) for _ in range(3)]
+    assert [one.status for one in handed] == [201] * 3
+    assert sorted(stored(nodes)) == sorted(one.uid for one in handed)
+
+
+async def test_what_is_too_large_for_one_node_is_not_sent_to_the_others(nodes):
+    for node in nodes:
+        node.behave = lambda _: problem(errors.TooLarge)
+    async with cluster(*nodes) as router:
+        assert (await router.placer.add(asked())).error["status"] == 413
+    assert sum(len(node.batches) for node in nodes) == 1
+
+
+async def test_a_job_whose_turn_does_not_come_in_time_is_503_busy_and_not_stored(nodes):
+    (node, *_) = nodes
+    node.gate.clear()
+    async with cluster(node, add_s=0.2, max_jobs=1) as router:
+        tasks = [asyncio.create_task(router.placer.add(asked())) for _ in range(5)]
+        async with asyncio.timeout(20):
+            while not node.batches:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.3)
+        node.gate.set()
+        first, *others = await asyncio.gather(*tasks, return_exceptions=True)
+    assert first.status == 201
+    assert [(type(other), other.retry_after_s) for other in others] == [(errors.Busy, 2)] * 4
+    assert stored(nodes) == [first.uid]
+
+
+async def test_a_node_is_let_in_again_when_its_copy_is_stopped_but_not_the_copy(nodes):
+    n1, n2, _ = nodes
+    n2.ready["store_id"] = n1.ready["store_id"]
+    async with cluster(*nodes) as router:
+        assert [node.usable for node in router.nodes] == [False, False, True]
+        await n2.stop()
+        await router.health.look()
+        await router.health.look()
+        assert [node.kept_out is None for node in router.nodes] == [True, False, True]
+        assert router.nodes["n1"].usable
+        await n2.start()

@@ -48,12 +48,15 @@ class AddApi:
     async def add(self, request: web.Request) -> web.StreamResponse:
         """Hand on what the body, or the query, asks for."""
         try:
-            if self._draining():
-                raise errors.Draining("the router is drained; POST /resume takes jobs again", retry_after_s=5)
+            self._check_draining()
             return await self._add(request)
         except errors.Problem as problem:
             self.rejected[problem.type] += 1
             raise
+
+    def _check_draining(self) -> None:
+        if self._draining():
+            raise errors.Draining("the router is drained; POST /resume takes jobs again", retry_after_s=5)
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
         trace = trace_of(request)
@@ -84,6 +87,7 @@ class AddApi:
 
     async def _add_lines(self, request: web.Request, trace: Trace) -> web.StreamResponse:
         async def store(parts: list[bytes]) -> list[dict[str, Any]]:
+            self._check_draining()
             return await self._hand_on(parts, trace)
 
         return await add_lines(request, store, max_line=self._config.max_request_bytes, rejected=self.rejected)

@@ -187,6 +187,32 @@ async def test_with_all_nodes_down_a_router_says_so_and_takes_jobs_again_when_on
     assert (taken.status, name_of(taken.body["uid"])) == (201, "n2")
 
 
+async def test_a_key_in_the_header_that_is_no_utf_8_is_refused_as_a_node_does(cluster):
+    head = b"POST /add HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    sent = head + b'Idempotency-Key: a\xff\r\nContent-Length: 18\r\n\r\n{"url":"http://a"}'
+    (of_node, node_told), (of_router, router_told) = await cluster["n1"].raw(sent), await cluster.router.raw(sent)
+    assert (of_router, of_node) == (422, 422)
+    assert router_told.rpartition(b"\r\n\r\n")[2] == node_told.rpartition(b"\r\n\r\n")[2]
+
+
+async def test_lines_that_come_when_the_router_is_drained_are_told_so(cluster):
+    more = asyncio.Event()
+
+    async def lines():
+        yield b'{"url":"http://a","delay":60}\n'
+        await more.wait()
+        yield b'{"url":"http://a","delay":60}\n'
+
+    adding = asyncio.create_task(cluster.router.ask("POST", "/add", data=lines(), headers=NDJSON))
+    async with asyncio.timeout(20):
+        while not (await cluster.router.get("/jobs/scheduled"))["jobs"]:
+            await asyncio.sleep(0.005)
+    await cluster.router.ask("POST", "/drain")
+    more.set()
+    first, last = (await adding).body
+    assert (first["line"], last["error"]["type"]) == (1, "draining")
+
+
 async def test_lines_are_answered_as_they_are_stored_while_one_node_is_down(cluster):
     await cluster.down("n3")
     lines = b"\n".join(b'{"url":"http://a","delay":60,"key":"k%d"}' % n for n in range(300))
