@@ -51,7 +51,8 @@ from .placer import Placer
 from .settings import Settings
 from .status import Status
 
-SPARE_FILES = 512  # for connections to nodes
+FILES_EACH = 2  # of a client that waits for a job: its connection, and one to the node
+SPARE_FILES = 512  # for all other connections to nodes
 NESTED_MAX = 2_000  # a page of jobs is nested deeper than the deepest of them, which a node took at Python's 1,000
 SHUTDOWN_S = 10.0  # requests under way get this long: as long as an add may take
 
@@ -98,6 +99,7 @@ class _Router:
             by_token=OPEN_CHANGES,
             translate=lambda _: None,
             files=SPARE_FILES,
+            files_each=FILES_EACH,
             shutdown_s=SHUTDOWN_S,
         )
         self._membership = Membership(config, self._take_members, self._warn)
@@ -120,7 +122,7 @@ class _Router:
         """Listen, ask the nodes how they are, run until a signal."""
         config = self._config
         sockets = listen(config.address, to_all=config.has_credentials or config.insecure)
-        allow_files(config.max_connections + SPARE_FILES, "")
+        allow_files(FILES_EACH * config.max_connections + SPARE_FILES, "")
         self._handle_signals()
         self._life.start()
         lag = LoopLag()

@@ -19,15 +19,16 @@ def allow_files(wanted: int, advice: str) -> None:
         log.warning("files", limit=hard, advice=f"raise ulimit -n to {wanted}{advice}")
 
 
-def client_connections(most: int, others: int) -> int:
+def client_connections(most: int, others: int, files_each: int = 1) -> int:
     """Return how many client connections there may be: `most`, if the limit of open files has room beside `others`.
 
     Where it has none, clients may take half of it: calls that then lack a file wait for a second, and are not lost.
+    A client may take `files_each`: one to a node behind its own.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return most
-    return min(most, max(limit - others, limit // 2))
+    return min(most, max(limit - others, limit // 2) // files_each)
 
 
 def collect_less() -> None:

@@ -20,8 +20,8 @@ from .process import client_connections
 class Serving:
     """What lets clients in; the same before and after the application behind it changes.
 
-    `files` are the open files kept for others than clients, `translate` tells the problem of an exception that the
-    daemon knows.
+    `files` are the open files kept for others than clients, `files_each` how many a client may take, `translate` tells
+    the problem of an exception that the daemon knows.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Serving:
         translate: Callable[[Exception], errors.Problem | None],
         files: int,
         shutdown_s: float,
+        files_each: int = 1,
         cluster_token: str | None = None,
     ) -> None:
         self.access = Access(config.basicauth, config.tokens, cluster_token)
@@ -42,6 +43,7 @@ class Serving:
         self._by_token = by_token
         self._translate = translate
         self._files = files
+        self._files_each = files_each
         self._shutdown_s = shutdown_s
         self._runner: web.AppRunner | None = None
 
@@ -58,7 +60,7 @@ class Serving:
             observe=self.tally.observe,
         )
         limits = Limits(
-            connections=client_connections(config.max_connections, self._files),
+            connections=client_connections(config.max_connections, self._files, self._files_each),
             headers_s=config.header_timeout,
             min_rate=config.client_min_rate,
             keepalive_s=config.keepalive,

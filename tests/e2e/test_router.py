@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import aiohttp
 import pytest
 
 from taskpusher.uid import name_of
 
-from .processes import NodeProcess, RouterProcess, add, free_port
+from .processes import COMMAND, NodeProcess, RouterProcess, add, free_port
 
 TOKEN, OTHER = "cluster-one", "cluster-two"
 
@@ -141,3 +142,27 @@ async def test_the_deepest_job_that_a_node_takes_is_in_the_listing_of_a_router(t
     finally:
         await router.kill()
         await node.kill()
+
+
+async def test_clients_that_wait_for_jobs_leave_a_router_files_enough_to_see_its_nodes(tmp_path):
+    for name in ("n1", "router"):
+        (tmp_path / name).mkdir()
+    node = NodeProcess(tmp_path / "n1", "--name=n1")
+    await node.start()
+    router = RouterProcess(tmp_path / "router", f"--node=n1={node.url}")
+    router.command = ("bash", "-c", 'ulimit -n 256; exec "$@"', "limited", *COMMAND)
+    await router.start()
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+            uid = await add(http, router, url="http://a", delay=3600)
+
+            async def wait():
+                with suppress(aiohttp.ClientError):
+                    async with http.get(f"{router.url}/job/{uid}/wait?timeout=5") as told:
+                        await told.read()
+
+            await asyncio.gather(*(wait() for _ in range(256)))
+    finally:
+        await router.kill()
+        await node.kill()
+    assert router.events("node down") == []

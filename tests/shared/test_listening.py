@@ -28,7 +28,11 @@ def files():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.parametrize(("limit", "connections"), [(4_096, 2_000), (2_000, 1_484), (1_024, 512), (256, 128)])
-def test_calls_and_the_store_keep_their_share_of_open_files(files, limit, connections):
+@pytest.mark.parametrize(
+    ("limit", "connections", "of_two_files"),
+    [(8_192, 2_000, 2_000), (4_096, 2_000, 1_790), (2_000, 1_484, 742), (1_024, 512, 256), (256, 128, 64)],
+)
+def test_calls_and_the_store_keep_their_share_of_open_files(files, limit, connections, of_two_files):
     files(limit)
     assert client_connections(2_000, 4 + 512) == connections
+    assert client_connections(2_000, 4 + 512, 2) == of_two_files
