@@ -23,7 +23,7 @@ LONE, OVER_1, OVER_2 = "a lone node", "router, 1 node", "router, 2 nodes"
 COALESCED, ONE_TO_ONE = "coalesced", "one-to-one"
 ONE, MERGED = "one node", "merged"
 
-_IN_FLIGHT = SCENARIOS["both"].in_flight  # calls, over all nodes
+_IN_FLIGHT = SCENARIOS["both"].in_flight  # calls of each node
 _LISTED_NODES = 8
 
 Start = Callable[[Path], AbstractContextManager[Server]]
@@ -88,8 +88,8 @@ class Bench(command.Bench):
 
     def _over(self, nodes: int, router: Sequence[str] = ()) -> Start:
         def start(folder: Path) -> AbstractContextManager[Server]:
-            core, concurrency = self.setting.server_core, _IN_FLIGHT // nodes
-            return start_routed(folder, nodes, concurrency=concurrency, core=core, router=router)
+            core = self.setting.server_core
+            return start_routed(folder, nodes, concurrency=_IN_FLIGHT, core=core, router=router)
 
         return start
 

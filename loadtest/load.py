@@ -13,7 +13,6 @@ from urllib.request import urlopen
 
 from processes import HERE, HTTP_TIMEOUT_S, LOOPBACK, Process, Server, SetupError, free_port, script
 
-CONNECTIONS = 64
 JOBS_AN_ARRAY = 1_000  # the most that POST /add takes in one
 _PREFILL_THREADS = 2  # one builds arrays while the answer to another is on its way
 
@@ -100,9 +99,9 @@ class Wrk(NamedTuple):
 class Adding:
     """wrk on its way: as many requests as it gets answered, over `seconds`."""
 
-    def __init__(self, port: int, target_url: str, seconds: int, core: int) -> None:
+    def __init__(self, port: int, target_url: str, seconds: int, core: int, connections: int) -> None:
         url = f"http://{LOOPBACK}:{port}/add"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / "adds.lua")]
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "adds.lua")]
         command = ["taskset", "-c", str(core), find_wrk(), *options, url, "--", target_url]
         self._seconds = seconds
         self._popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

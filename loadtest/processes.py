@@ -19,6 +19,7 @@ RUN = HERE / "run"  # git-ignored; each run has a folder of its own in it
 LOOPBACK = "127.0.0.1"
 START_WITHIN_S = 60.0
 HTTP_TIMEOUT_S = 60.0
+CONNECTIONS = 64
 _ENVIRONMENT = {**os.environ, "TASKPUSHER_DISK_RESERVE": "0"}  # a disk with little room is measured all the same
 
 
@@ -110,7 +111,9 @@ class Process:
 
 
 class Server(Process):
-    """A process that speaks the part of TaskPusher's HTTP that a load test needs."""
+    """A process that speaks the part of TaskPusher's HTTP that a load test needs; `connections` push jobs to it."""
+
+    connections = CONNECTIONS
 
     def __init__(self, command: Sequence[str], log: Path, port: int, core: int | None = None) -> None:
         super().__init__(command, log, core)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from processes import LOOPBACK, Server, free_port, start_node, taskpusher_command
+from processes import CONNECTIONS, LOOPBACK, Server, free_port, start_node, taskpusher_command
 
 
 class Routed(Server):
@@ -14,6 +14,7 @@ class Routed(Server):
     def __init__(self, command: Sequence[str], log: Path, port: int, core: int | None, nodes: Sequence[Server]) -> None:
         super().__init__(command, log, port, core)
         self.nodes = nodes
+        self.connections = CONNECTIONS * len(nodes)
 
     def behind_cpu_s(self) -> float:
         """Return the CPU time of all nodes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from load import CONNECTIONS, Adding, Target, prefill
+from load import Adding, Target, prefill
 from processes import Server, free_port, script, start_node, user_s_of_others
 
 WARM_UP_S = 0.7
@@ -105,7 +105,7 @@ def _add(server: Server, scenario: Scenario, setting: Setting) -> Sample:
     if not runs:
         server.pause()
     seconds = math.ceil(WARM_UP_S + setting.seconds) + 1
-    with Adding(server.port, setting.target.url, seconds, setting.load_core) as adding:
+    with Adding(server.port, setting.target.url, seconds, setting.load_core, server.connections) as adding:
         time.sleep(WARM_UP_S)
         sample = window(server, setting, completed if runs else added)
         wrk = adding.result()
@@ -113,7 +113,7 @@ def _add(server: Server, scenario: Scenario, setting: Setting) -> Sample:
     stored = added(server.states())
     faults = [f"wrk: {wrk.errors}"] if wrk.errors is not None else []
     # what was in flight when wrk ended may be stored without an answer that wrk has counted
-    if not wrk.requests <= stored <= wrk.requests + CONNECTIONS:
+    if not wrk.requests <= stored <= wrk.requests + server.connections:
         faults.append(f"wrk has {wrk.requests} answers, and {stored} jobs are stored")
     return sample.with_faults(faults)
 
