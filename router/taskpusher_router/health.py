@@ -90,5 +90,6 @@ class Health(Background):
                 self._told[node.name] = node.kept_out
                 if node.kept_out is not None:
                     log.error("node kept out", node=node.name, url=node.member.url, reason=node.kept_out)
+                    self._went_down(node)
                 else:
                     log.warning("node let in", node=node.name)

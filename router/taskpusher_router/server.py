@@ -54,7 +54,6 @@ from .status import Status
 FILES_EACH = 2  # of a client that waits for a job: its connection, and one to the node
 SPARE_FILES = 512  # for all other connections to nodes
 NESTED_MAX = 2_000  # a page of jobs is nested deeper than the deepest of them, which a node took at Python's 1,000
-SHUTDOWN_S = 10.0  # requests under way get this long: as long as an add may take
 
 _MEMBERSHIP = frozenset({"nodes", "nodes_file"})
 
@@ -100,7 +99,7 @@ class _Router:
             translate=lambda _: None,
             files=SPARE_FILES,
             files_each=FILES_EACH,
-            shutdown_s=SHUTDOWN_S,
+            shutdown_s=config.add_timeout + config.node_timeout,  # as long as an add may take
         )
         self._membership = Membership(config, self._take_members, self._warn)
         self._link = Link(http, config.cluster_token)

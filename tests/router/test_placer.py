@@ -262,6 +262,27 @@ async def test_what_waited_for_a_node_that_goes_down_goes_elsewhere(nodes):
     assert sorted(stored(nodes)) == sorted(one.uid for one in handed)
 
 
+async def test_what_waits_for_a_node_that_is_kept_out_goes_elsewhere(nodes):
+    n1, n2, n3 = nodes
+    async with cluster(n1, n2, n3) as router:
+        n1.gate.clear()
+        adds = []
+        async with asyncio.timeout(20):
+            while not router.pipes["n1"]._waiting:
+                adds.append(asyncio.create_task(router.placer.add(asked())))
+                await asyncio.sleep(0.005)
+        n1.ready["name"] = "n9"
+        await router.health.look()
+        held = {envelope["uid"] for envelope in n1.batches[0]}
+        async with asyncio.timeout(20):
+            while sum(add.done() for add in adds) < len(adds) - len(held):
+                await asyncio.sleep(0.005)
+        n1.gate.set()
+        handed = await asyncio.gather(*adds)
+    assert set(n1.stored) == held
+    assert sorted(stored(nodes)) == sorted(one.uid for one in handed)
+
+
 async def test_two_stores_of_one_id_and_a_store_of_another_name_are_kept_out(nodes):
     n1, n2, n3 = nodes
     n1.ready["store_id"] = n2.ready["store_id"]

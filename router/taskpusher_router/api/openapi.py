@@ -9,7 +9,7 @@ from taskpusher import errors
 from taskpusher.web import bytes_response
 
 from ..nodes import Node
-from .forward import Forward
+from .forward import Forward, response_of
 
 
 class ContractApi:
@@ -32,6 +32,8 @@ class ContractApi:
         version = _version(nodes[0])
         if version is None or version not in self._documents:
             answer = await self._forward.ask(nodes[0], request)
+            if answer.status != 200:  # noqa: PLR2004 - it starts, or stops
+                return response_of(answer)
             document = self._routed(orjson.loads(answer.body))
             version = str(document["info"]["version"])
             self._documents = {version: orjson.dumps(document)}

@@ -70,6 +70,13 @@ class QueuesApi:
         return response_of(refused) if refused is not None else no_content()
 
     async def _known(self, name: str) -> Known:
+        """Return what each node that answers knows of a queue; raises NodesDown where none does."""
+        known = await self._look(name)
+        if not known:
+            raise errors.NodesDown("none of the nodes answers", retry_after_s=RETRY_AFTER_S)
+        return known
+
+    async def _look(self, name: str) -> Known:
         """Return what each node that answers knows of a queue, None of one that does not have it."""
         nodes = self._fanout.nodes.usable()
         told = await asyncio.gather(*(self._ask(node, name) for node in nodes))
@@ -77,8 +84,6 @@ class QueuesApi:
         for node, answer in zip(nodes, told, strict=True):
             if answer is not None and answer.status in (200, errors.NotFound.status):
                 known[node] = orjson.loads(answer.body) if answer.status == 200 else None  # noqa: PLR2004
-        if not known:
-            raise errors.NodesDown("none of the nodes answers", retry_after_s=RETRY_AFTER_S)
         return known
 
     async def _ask(self, node: Node, name: str) -> Answer | None:
@@ -88,9 +93,9 @@ class QueuesApi:
             return None
 
     async def _told(self, name: str, answer: Answer, missed: list[str]) -> web.Response:
-        """Return the queue as it stands on all nodes that answer."""
-        queues = [queue for queue in (await self._known(name)).values() if queue is not None]
-        told = {**sums.queue(queues), "partial": bool(missed), "missing": missed}
+        """Return the queue as it stands on all nodes that answer, or as the one said that did it."""
+        queues = [queue for queue in (await self._look(name)).values() if queue is not None]
+        told = {**sums.queue(queues or [orjson.loads(answer.body)]), "partial": bool(missed), "missing": missed}
         return json_response(
             told, status=_SOME_MISSED if missed else answer.status, location=answer.headers.get(hdrs.LOCATION)
         )
