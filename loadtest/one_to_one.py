@@ -6,6 +6,7 @@ All else is the product's, so that what is compared is the pipe alone.
 """
 
 import asyncio
+from math import inf
 
 from taskpusher_router import pipe, server
 from taskpusher_router.cli import router
@@ -14,9 +15,9 @@ from taskpusher_router.cli import router
 class OneToOne(pipe.Pipe):
     """Has as many calls under way as there are adds."""
 
-    async def put(self, envelope: bytes) -> pipe.Handed:
-        """Hand one job over."""
-        item = pipe._Item(envelope, asyncio.get_running_loop().create_future())  # noqa: SLF001
+    async def put(self, envelope: bytes, deadline: float = inf) -> pipe.Handed:
+        """Hand one job over; none waits, so that none is overdue."""
+        item = pipe._Item(envelope, deadline, asyncio.get_running_loop().create_future())  # noqa: SLF001
         await self._hand_over([item])
         return await item.handed
 
