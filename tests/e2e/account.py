@@ -23,7 +23,7 @@ class Account:
 
     adds: list[Add] = field(default_factory=list)
     keyless: Counter[int | None] = field(default_factory=Counter)  # first answers, by status; None: it broke off
-    repeated: int = 0  # adds that were sent again with the uid of a 504
+    repeated: int = 0  # adds that were sent again after a 504
     whole_walks: int = 0
     partial_walks: int = 0
     lies: list[str] = field(default_factory=list)  # of listings

@@ -67,7 +67,7 @@ class Load:
                     assert not task.done() or task.result() is not None, task
 
     async def until_repeated(self) -> None:
-        """Wait until an add whose outcome was unknown was sent again with its uid."""
+        """Wait until an add whose outcome was unknown was sent again, with its uid or its idempotency key."""
         async with asyncio.timeout(20):
             while not self.account.repeated:
                 await asyncio.sleep(0.05)
@@ -152,8 +152,8 @@ class Load:
                 break
             if status == 504:
                 add.unknown = True
+                self.account.repeated += 1
                 if "idempotency_key" not in fields:
-                    self.account.repeated += 1
                     fields["uid"] = told["uid"]
             elif status is None:
                 add.unknown = True
