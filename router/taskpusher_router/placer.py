@@ -107,20 +107,23 @@ class Placer:
 
     async def _to_any(self, asked: Asked) -> Handed:
         refused: _NotTaken | None = None
-        for node in self._candidates():
+        id_part = uids.mint("x")[: uids.ID_DIGITS]  # of its uid, and by which it is placed
+        for node in self._candidates(id_part):
+            uid = f"{id_part}-{node.name}"
             if refused is not None:
                 self.retries["next_node"] += 1
+                uid = uids.mint(node.name)
             try:
-                return await self._hand_over(node, uids.mint(node.name), asked)
+                return await self._hand_over(node, uid, asked)
             except _NotTaken as error:
                 if not error.elsewhere:
                     raise
                 refused = error
         raise refused or errors.OwnerDown("no node takes jobs at the moment", retry_after_s=RETRY_AFTER_S)
 
-    def _candidates(self) -> Iterator[Node]:
+    def _candidates(self, id_part: str) -> Iterator[Node]:
         """Yield the nodes in the order of the ring: those that take new work; where none does, all that might."""
-        order = self._nodes.ring.order(uids.mint("x")[: uids.ID_DIGITS])
+        order = self._nodes.ring.order(id_part)
         taking, passed = False, []
         for name in order:  # mostly the first one is it, and the others are not looked for
             node = self._nodes.get(name)  # none: it has left while another was asked

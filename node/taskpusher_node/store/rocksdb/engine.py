@@ -93,7 +93,7 @@ class RocksStore:
         self._repeats = Repeats(book, self._commit, retention_ms=round(idempotency_retention_s * 1000))
         self.put_new = Arrivals(book, self._commit, self._repeats, max_queues).put_new
         self._queues = Queues(book, self._commit, self._pauses, max_queues, now_ms)
-        self.take_queue, self.settings_digest = self._queues.take, self._queues.digest
+        self.queues, self.take_queue, self.settings_digest = self._queues.all, self._queues.take, self._queues.digest
         limits = Limits(book, self._commit, self._pauses, max_pinned)
         self.limits, self.limit, self.limits_known, self.limits_held = limits.all, limits.one, limits.known, limits.held
         self.pin_limit, self.unpin_limit, self.set_queue_limits = limits.pin, limits.unpin, limits.set_queue
@@ -415,10 +415,6 @@ class RocksStore:
     def share(self) -> Share:
         """The part of this store in what queues of scope cluster may do."""
         return self._book.share
-
-    def queues(self) -> list[QueueView]:
-        """Return every queue."""
-        return [view for name in sorted(self._book.queues) if (view := self._queues.view(name)) is not None]
 
     def queue(self, name: str) -> QueueView | None:
         """Return one queue."""

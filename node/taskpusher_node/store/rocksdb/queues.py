@@ -28,6 +28,10 @@ class Queues:
         self._digest_of = -1  # how often something had been said of any queue
         self._digest_until_ms: int | None = None
 
+    def all(self) -> list[QueueView]:
+        """Return every queue."""
+        return [view for name in sorted(self._book.queues) if (view := self.view(name)) is not None]
+
     def view(self, name: str) -> QueueView | None:
         """Return one queue."""
         record = self._book.queues.get(name)
